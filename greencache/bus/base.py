@@ -1,0 +1,100 @@
+"""The bus: how other processes learn what they must forget."""
+
+import dataclasses
+import enum
+import math
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias
+
+from greencache.typing import Key, Seconds
+
+__all__ = ["Bus", "Message", "MessageHandler", "MessageKind", "NullBus"]
+
+
+class MessageKind(enum.StrEnum):
+    """What must be forgotten."""
+
+    DROP = "drop"
+    """The named keys."""
+    MATCH = "match"
+    """The keys that match a pattern."""
+    STAMP = "stamp"
+    """Everything that carries another stamp than these."""
+    GAP = "gap"
+    """Made by a listener itself: messages were missed, so nothing learned before can be proved."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Message:
+    """An announcement.
+
+    Args:
+        kind: What must be forgotten.
+        keys: The keys of a drop.
+        pattern: The text of the pattern of a match.
+        stamps: The new stamps by tag; the tag "" is the namespace.
+    """
+
+    kind: MessageKind
+    keys: tuple[Key, ...] = ()
+    pattern: str = ""
+    stamps: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+MessageHandler: TypeAlias = Callable[[Message], None]
+
+
+class Bus(Protocol):
+    """An ordered log of announcements that every process of a namespace reads.
+
+    `trusted_until` is read on every L1 hit, so it is a plain attribute: the moment, in seconds of the
+    process's clock, up to which nothing that was acknowledged elsewhere can have been missed.
+    """
+
+    trusted_until: Seconds
+
+    def start(self, handler: MessageHandler) -> None:
+        """Begin to listen, from the present on; the handler is called from the listener's thread.
+
+        Does not wait for a connection and does not raise when there is none.
+        """
+        ...
+
+    def publish(self, message: Message) -> int:
+        """Announce a message to all others, not to oneself, and return its number.
+
+        Raises:
+            TierUnavailableError: If it could not be announced.
+        """
+        ...
+
+    def applied(self) -> int:
+        """Return the number of the last message that was heard and applied, or published by oneself."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening; may be called twice."""
+        ...
+
+
+class NullBus:
+    """For a cache that shares no tier: there is nobody to tell and nothing to miss."""
+
+    __slots__ = ("trusted_until",)
+
+    def __init__(self) -> None:
+        self.trusted_until: Seconds = math.inf
+
+    def start(self, handler: MessageHandler) -> None:
+        """Listen to nobody."""
+
+    def publish(self, message: Message) -> int:  # noqa: ARG002 -- the protocol's signature
+        """Tell nobody."""
+        return 0
+
+    def applied(self) -> int:
+        """Return 0: nothing was ever announced."""
+        return 0
+
+    def close(self) -> None:
+        """Do nothing."""

@@ -1,0 +1,122 @@
+"""An entry is a value with its times and stamps; every rule of time is here, and pure."""
+
+import enum
+import math
+from typing import Any, TypeAlias
+
+from greencache.typing import CacheTier, Seconds
+
+__all__ = ["Entry", "Stamps", "State", "judge", "remaining"]
+
+Stamps: TypeAlias = tuple[tuple[str, str], ...]
+"""Pairs of a tag and the stamp that was current before the load began; the tag "" is the namespace."""
+
+
+class State(enum.IntEnum):
+    """How far an entry has aged."""
+
+    FRESH = 0
+    """Served as it is."""
+    DUE = 1
+    """Served as it is, and reloaded in the background."""
+    STALE = 2
+    """Served only when nothing better can be had."""
+    GONE = 3
+    """Never served."""
+
+
+class Entry:
+    """A value with its times, in seconds of the process's own clock, and its stamps.
+
+    Made once and not changed afterwards, but for `marked`.
+
+    Args:
+        value: The user's object.
+        fresh_until: When it stops being fresh; `math.inf` for never.
+        stale_until: When it is gone; not before `fresh_until`.
+        due_at: When a background reload becomes due; `fresh_until` if not given.
+        created: Seconds since 1970 at which the value was loaded or set.
+        stamps: The stamps that were current before the value was loaded.
+        tier: The deepest tier that keeps it; `None` for all.
+        cost: Seconds that loading it took; 0 when unknown.
+        size: Encoded bytes; 0 when unknown.
+    """
+
+    __slots__ = ("cost", "created", "due_at", "fresh_until", "marked", "size", "stale_until", "stamps", "tier", "value")
+
+    def __init__(
+        self,
+        value: Any,
+        fresh_until: Seconds,
+        stale_until: Seconds = 0.0,
+        *,
+        due_at: Seconds | None = None,
+        created: Seconds = 0.0,
+        stamps: Stamps = (),
+        tier: CacheTier | None = None,
+        cost: Seconds = 0.0,
+        size: int = 0,
+    ) -> None:
+        self.value = value
+        self.fresh_until = fresh_until
+        self.stale_until = max(stale_until, fresh_until)
+        self.due_at = fresh_until if due_at is None else min(due_at, fresh_until)
+        self.created = created
+        self.stamps = stamps
+        self.tier = tier
+        self.cost = cost
+        self.size = size
+        self.marked = False
+        """Set by a hit, cleared by the eviction policy; losing a race on it costs nothing but accuracy."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags it was stored under."""
+        return tuple(tag for tag, _ in self.stamps if tag)
+
+    def retained(self, until: Seconds) -> "Entry":
+        """Return the entry as a tier keeps it that asks the tier below again at a given time.
+
+        Past that time it is stale there but not gone: its source still vouches for it.
+
+        Args:
+            until: When this tier stops calling it fresh, in seconds of the process's clock.
+        """
+        if until >= self.fresh_until:
+            return self
+        return Entry(
+            self.value,
+            until,
+            self.stale_until,
+            due_at=min(self.due_at, until),
+            created=self.created,
+            stamps=self.stamps,
+            tier=self.tier,
+            cost=self.cost,
+            size=self.size,
+        )
+
+    def __repr__(self) -> str:
+        # The value is the user's business and must not reach a log by accident.
+        return f"<Entry fresh_until={self.fresh_until:.3f} stale_until={self.stale_until:.3f} stamps={len(self.stamps)}>"
+
+
+def judge(entry: Entry, now: Seconds) -> State:
+    """Return how far an entry has aged.
+
+    Args:
+        entry: What a tier holds.
+        now: Seconds of the same clock that the entry's times are in.
+    """
+    if now < entry.due_at:
+        return State.FRESH
+    if now < entry.fresh_until:
+        return State.DUE
+    if now < entry.stale_until:
+        return State.STALE
+    return State.GONE
+
+
+def remaining(moment: Seconds, now: Seconds) -> Seconds | None:
+    """Return the seconds from now to a moment, not below zero; `None` when it never comes."""
+    return None if math.isinf(moment) else max(0.0, moment - now)

@@ -1,0 +1,95 @@
+"""Every error that greencache raises, as one tree.
+
+    GreencacheError
+    ├── ConfigurationError (ValueError)        wrong use, refused when an object is built
+    ├── InvalidArgumentError (ValueError)      wrong use of a call
+    │   ├── InvalidKeyError                    empty, over-long, not text
+    │   ├── InvalidOptionError                 negative or NaN ttl, an option out of its range
+    │   └── UnsupportedFunctionError           what a decorator cannot wrap
+    ├── CodecError (ValueError)
+    │   ├── EncodeError                        a value that the serializer cannot write
+    │   └── DecodeError                        bytes that are not an entry, or not of this key
+    ├── EntryTooLargeError (ValueError)        an entry over the limit of a tier
+    ├── TierUnavailableError (ConnectionError) a tier did not answer; a read turns it into a miss
+    ├── InvalidationPending (ConnectionError)  a drop that could not reach a tier and is queued
+    └── LoadTimeoutError (TimeoutError)        a loader, ours or another process's, took too long
+
+Each is also the built-in exception that people already catch. Imports nothing.
+"""
+
+__all__ = [
+    "CodecError",
+    "ConfigurationError",
+    "DecodeError",
+    "EncodeError",
+    "EntryTooLargeError",
+    "GreencacheError",
+    "InvalidArgumentError",
+    "InvalidKeyError",
+    "InvalidOptionError",
+    "InvalidationPending",
+    "LoadTimeoutError",
+    "TierUnavailableError",
+    "UnsupportedFunctionError",
+]
+
+
+class GreencacheError(Exception):
+    """Base of all errors raised by greencache."""
+
+
+class ConfigurationError(GreencacheError, ValueError):
+    """A cache, a tier or a codec was described in a way that cannot work."""
+
+
+class InvalidArgumentError(GreencacheError, ValueError):
+    """A call got an argument that it cannot use."""
+
+
+class InvalidKeyError(InvalidArgumentError):
+    """A key, tag, pattern or namespace that is empty, too long, or not text."""
+
+
+class InvalidOptionError(InvalidArgumentError):
+    """An entry option out of its range, or a tier that this cache does not have."""
+
+
+class UnsupportedFunctionError(InvalidArgumentError):
+    """A function whose results cannot be cached, such as a generator."""
+
+
+class CodecError(GreencacheError, ValueError):
+    """A value and its bytes could not be exchanged."""
+
+
+class EncodeError(CodecError):
+    """A value that the serializer in use cannot write."""
+
+
+class DecodeError(CodecError):
+    """Bytes that are damaged, forged, of another version, or written for another key."""
+
+
+class EntryTooLargeError(GreencacheError, ValueError):
+    """An encoded entry is larger than a tier accepts."""
+
+
+class TierUnavailableError(GreencacheError, ConnectionError):
+    """A tier did not answer in time, or its circuit breaker is open."""
+
+
+class InvalidationPending(GreencacheError, ConnectionError):  # noqa: N818 -- a state, not a mistake
+    """A drop did not reach every tier; what is missing is queued and will be replayed.
+
+    Args:
+        message: What could not be reached.
+        pending: For each tier's name, the keys or patterns that are queued for it.
+    """
+
+    def __init__(self, message: str, pending: dict[str, tuple[str, ...]] | None = None) -> None:
+        super().__init__(message)
+        self.pending: dict[str, tuple[str, ...]] = pending or {}
+
+
+class LoadTimeoutError(GreencacheError, TimeoutError):
+    """A value was not loaded within its time limit."""

@@ -1,0 +1,114 @@
+"""One load per key in a process: a leader loads, followers wait for what it found.
+
+Knows nothing of caches: it maps keys to futures. Threads, greenlets and event loops can wait for the same
+flight, because it carries a `concurrent.futures.Future`.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any
+
+from greencache.forks import after_fork_in_child
+from greencache.typing import Key, Seconds
+
+__all__ = ["Flight", "FlightTable"]
+
+
+class Flight:
+    """A load that is under way.
+
+    Args:
+        owner: The identity of the thread, or greenlet, that loads.
+    """
+
+    __slots__ = ("_future", "owner")
+
+    def __init__(self, owner: int) -> None:
+        self.owner = owner
+        self._future: Future[Any] = Future()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the calling thread leads it; waiting for oneself would never end."""
+        return self.owner == threading.get_ident()
+
+    @property
+    def future(self) -> "Future[Any]":
+        """What the leader will find."""
+        return self._future
+
+    def wait(self, timeout: Seconds | None) -> Any:
+        """Return what the leader found.
+
+        Args:
+            timeout: Seconds to wait at most; `None` for ever.
+
+        Raises:
+            TimeoutError: If it has not landed by then.
+            BaseException: What the leader raised, unchanged.
+        """
+        return self._future.result(timeout)
+
+
+class FlightTable:
+    """The flights that are under way, by key."""
+
+    def __init__(self) -> None:
+        self._forget()
+        after_fork_in_child(self._forget)
+
+    def _forget(self) -> None:
+        # In a forked child no leader of the parent is alive, and its lock may be held by nobody.
+        self._lock = threading.Lock()
+        self._flights: dict[Key, Flight] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def join(self, key: Key) -> tuple[Flight, bool]:
+        """Return the flight of a key, and whether the caller leads it and so must land it."""
+        owner = threading.get_ident()
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is not None and flight.owner != owner:
+                return flight, False
+            # A leader that comes here again, from within its own loader, loads for itself: nobody else
+            # joins this inner flight, since the outer one keeps its place in the table.
+            inner = Flight(owner)
+            if flight is None:
+                self._flights[key] = inner
+            return inner, True
+
+    def land(self, key: Key, flight: Flight, found: Any) -> None:
+        """Hand what was found to all who wait, and end the flight."""
+        self._remove(key, flight)
+        flight.future.set_result(found)
+
+    def crash(self, key: Key, flight: Flight, error: BaseException) -> None:
+        """Hand an error to all who wait, and end the flight."""
+        self._remove(key, flight)
+        flight.future.set_exception(error)
+
+    def _remove(self, key: Key, flight: Flight) -> None:
+        with self._lock:
+            # A detached flight no longer has its place; another may have taken it.
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+
+    def detach(self, keys: Iterable[Key]) -> None:
+        """Let nobody else join the flights of these keys, since what they find may be outdated.
+
+        Who has joined already asked before now and may still get it.
+        """
+        with self._lock:
+            for key in keys:
+                self._flights.pop(key, None)
+
+    def detach_where(self, matches: Callable[[Key], bool]) -> None:
+        """Let nobody else join the flights whose keys match."""
+        with self._lock:
+            flying = list(self._flights)
+        # The caller's predicate runs outside the lock. A flight that begins meanwhile began after the
+        # drop that this call belongs to.
+        self.detach([key for key in flying if matches(key)])

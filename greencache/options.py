@@ -1,0 +1,94 @@
+"""How one entry is to be kept: the options of a call, merged over those of the cache."""
+
+import dataclasses
+import math
+import random
+from collections.abc import Iterable
+from typing import Any
+
+from greencache.errors import InvalidOptionError
+from greencache.typing import UNSET, CacheTier, Seconds, Unset
+
+__all__ = ["EntryOptions", "check_duration"]
+
+
+def check_duration(name: str, value: Any) -> Seconds:
+    """Return a duration as a float.
+
+    Args:
+        name: What the caller calls it, for the message.
+        value: Seconds; not negative, not NaN.
+
+    Raises:
+        InvalidOptionError: If it is not such a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidOptionError(f"{name} must be seconds as a number, got {type(value).__name__}")
+    if math.isnan(value) or value < 0:
+        raise InvalidOptionError(f"{name} must be 0 or more seconds, got {value}")
+    return float(value)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EntryOptions:
+    """How one entry is to be kept. What is `UNSET` is decided by the cache, and there by the tier.
+
+    Args:
+        ttl: Seconds that the value is fresh; `None` for ever.
+        stale_ttl: Further seconds that it is kept, to be served when loading fails.
+        refresh_ahead: Part of the ttl, between 0 and 1, after which a hit reloads the value in the
+            background; 1 for never.
+        jitter: Part of the ttl, between 0 and 1, by which it is shortened at random, so that entries
+            stored together do not expire together.
+        tier: The deepest tier that keeps the value; `None` for all.
+        tags: Names under which the value can be invalidated together with others.
+
+    Raises:
+        InvalidOptionError: If one of them is out of its range.
+    """
+
+    ttl: Seconds | None | Unset = UNSET
+    stale_ttl: Seconds | Unset = UNSET
+    refresh_ahead: float | Unset = UNSET
+    jitter: float | Unset = UNSET
+    tier: CacheTier | None = None
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.ttl is not UNSET and self.ttl is not None:
+            check_duration("ttl", self.ttl)
+        if self.stale_ttl is not UNSET:
+            check_duration("stale_ttl", self.stale_ttl)
+        for name in ("refresh_ahead", "jitter"):
+            part = getattr(self, name)
+            if part is not UNSET and not 0 <= check_duration(name, part) <= 1:
+                raise InvalidOptionError(f"{name} must be between 0 and 1, got {part}")
+        if self.tier is not None and not isinstance(self.tier, CacheTier):
+            raise InvalidOptionError(f"tier must be a CacheTier, got {self.tier!r}")
+        if isinstance(self.tags, str) or not isinstance(self.tags, Iterable):
+            raise InvalidOptionError(f"tags must be a sequence of names, got {self.tags!r}")
+        object.__setattr__(self, "tags", tuple(dict.fromkeys(self.tags)))
+
+    def over(self, defaults: "EntryOptions") -> "EntryOptions":
+        """Return these options, with those that are unset taken from others."""
+        chosen = {
+            field.name: getattr(defaults, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) in (UNSET, None, ()) and not (field.name == "ttl" and self.ttl is None)
+        }
+        return dataclasses.replace(self, **chosen)
+
+    def lifetime(self, default_ttl: Seconds | None) -> tuple[Seconds, Seconds, Seconds]:
+        """Return the seconds after which an entry made now is due, no longer fresh, and gone.
+
+        Args:
+            default_ttl: The ttl when none was given; `None` for ever.
+        """
+        ttl = default_ttl if self.ttl is UNSET else self.ttl
+        if ttl is None:
+            return math.inf, math.inf, math.inf
+        jitter = 0.0 if self.jitter is UNSET else self.jitter
+        # Randomness spreads load here; it protects nothing.
+        fresh = ttl * (1.0 - jitter * random.random()) if jitter else float(ttl)  # noqa: S311
+        due = fresh if self.refresh_ahead is UNSET else fresh * self.refresh_ahead
+        return due, fresh, fresh + (0.0 if self.stale_ttl is UNSET else self.stale_ttl)

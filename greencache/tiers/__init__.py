@@ -1,0 +1,1 @@
+"""The places where entries are kept, behind one protocol."""

@@ -1,0 +1,135 @@
+"""What a tier is: somewhere entries are kept, and leases that guard each fill."""
+
+import dataclasses
+import enum
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from greencache.entry import Entry
+from greencache.keys import Pattern
+from greencache.typing import CacheTier, Key, Seconds
+
+__all__ = ["Lease", "StampStore", "Status", "Tier", "TierHealth", "TierUsage"]
+
+Lease: TypeAlias = int | str
+"""Proof that a key was absent, or stale, and was neither dropped nor written since; unique per fill."""
+
+
+class Status(enum.StrEnum):
+    """How a tier is doing."""
+
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TierHealth:
+    """What a health check of one tier found.
+
+    Args:
+        status: Whether it answers.
+        latency_ms: Milliseconds that the answer took; `None` when there was none.
+        error: Why it is not up; empty when it is.
+        detail: What the server says of itself.
+    """
+
+    status: Status
+    latency_ms: float | None = None
+    error: str = ""
+    detail: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TierUsage:
+    """What a tier holds of this cache's namespace.
+
+    Args:
+        entries: How many entries.
+        size: Bytes, as far as the tier knows them.
+    """
+
+    entries: int
+    size: int
+
+
+class Tier(Protocol):
+    """Somewhere entries are kept.
+
+    A tier speaks entries, never bytes. Absence is absence from the answer, never an exception. An outage
+    is `TierUnavailableError`, from every method but `close`. All methods may be called from any thread.
+    """
+
+    @property
+    def name(self) -> CacheTier:
+        """Which of the four tiers it is."""
+        ...
+
+    @property
+    def writable(self) -> bool:
+        """Whether entries can be stored in it; a materialized view only reads."""
+        ...
+
+    @property
+    def ttl(self) -> Seconds | None:
+        """Seconds that it keeps an entry when no ttl was given; `None` for ever."""
+        ...
+
+    def get_many(self, keys: Iterable[Key]) -> dict[Key, Entry]:
+        """Return what is there, stale entries included, entries that are gone left out."""
+        ...
+
+    def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
+        """Return leases, whether or not there is an entry; a key left out is leased to somebody else."""
+        ...
+
+    def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key]:
+        """Store entries whose lease is still good, which uses it up, and return the keys stored.
+
+        A key without a lease is not stored. An entry too large for the tier is not stored, and counted.
+        """
+        ...
+
+    def release_many(self, leases: Mapping[Key, Lease]) -> None:
+        """Give up leases that will not be used, so that others need not wait for their end."""
+        ...
+
+    def put_many(self, entries: Mapping[Key, Entry]) -> set[Key]:
+        """Store entries whatever is there, void all leases on their keys, and return the keys stored.
+
+        An entry too large for the tier is not stored; what was there under its key is removed.
+        """
+        ...
+
+    def drop_many(self, keys: Iterable[Key]) -> int:
+        """Remove entries, void all leases on their keys, and return how many entries there were."""
+        ...
+
+    def drop_matching(self, pattern: Pattern) -> int:
+        """Remove the entries whose keys match, void leases likewise, and return how many entries."""
+        ...
+
+    def check(self) -> TierHealth:
+        """Ask the tier how it is doing. Raises nothing: an outage is a finding."""
+        ...
+
+    def usage(self) -> TierUsage:
+        """Return what the tier holds of this namespace; may cost a scan."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections and memory; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class StampStore(Protocol):
+    """A tier that can be the authority for stamps."""
+
+    def read_stamps(self, tags: Iterable[str]) -> dict[str, str]:
+        """Return the current stamp of each tag; a missing one is created, atomically."""
+        ...
+
+    def replace_stamps(self, stamps: Mapping[str, str]) -> None:
+        """Make these the current stamps of their tags."""
+        ...
