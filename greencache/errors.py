@@ -11,6 +11,7 @@
     │   └── DecodeError                        bytes that are not an entry, or not of this key
     ├── EntryTooLargeError (ValueError)        an entry over the limit of a tier
     ├── TierUnavailableError (ConnectionError) a tier did not answer; a read turns it into a miss
+    ├── ServerReplyError (RuntimeError)        a server answered a command with an error of its own
     ├── InvalidationPending (ConnectionError)  a drop that could not reach a tier and is queued
     └── LoadTimeoutError (TimeoutError)        a loader, ours or another process's, took too long
 
@@ -29,6 +30,7 @@ __all__ = [
     "InvalidOptionError",
     "InvalidationPending",
     "LoadTimeoutError",
+    "ServerReplyError",
     "TierUnavailableError",
     "UnsupportedFunctionError",
 ]
@@ -67,7 +69,16 @@ class EncodeError(CodecError):
 
 
 class DecodeError(CodecError):
-    """Bytes that are damaged, forged, of another version, or written for another key."""
+    """Bytes that are damaged, forged, of another version, or written for another key.
+
+    Args:
+        message: What was expected and what came; never a part of the value.
+        reason: One word to count by, such as "magic", "version", "key", "checksum", "signature" or "type".
+    """
+
+    def __init__(self, message: str, reason: str = "payload") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class EntryTooLargeError(GreencacheError, ValueError):
@@ -76,6 +87,19 @@ class EntryTooLargeError(GreencacheError, ValueError):
 
 class TierUnavailableError(GreencacheError, ConnectionError):
     """A tier did not answer in time, or its circuit breaker is open."""
+
+
+class ServerReplyError(GreencacheError, RuntimeError):
+    """A server answered a command with an error: a wrong type, a wrong argument, a failing script.
+
+    Args:
+        message: What was sent where, and what came back.
+        code: The first word of the reply, such as "WRONGTYPE", "NOSCRIPT" or "ERR".
+    """
+
+    def __init__(self, message: str, code: str = "ERR") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class InvalidationPending(GreencacheError, ConnectionError):  # noqa: N818 -- a state, not a mistake

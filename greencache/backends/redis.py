@@ -1,0 +1,296 @@
+"""The only door to Redis."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from greencache.backends.breaker import Breaker, BreakerState, OnChange
+from greencache.backends.redis_address import RedisAddress
+from greencache.backends.redis_connection import GuardedConnection, Parser, new_connection
+from greencache.backends.redis_health import RedisHealth, parse_info, read_health
+from greencache.backends.redis_listener import RedisListener
+from greencache.backends.redis_node import RedisNode
+from greencache.backends.redis_protocol import Argument, pack, pack_batches
+from greencache.backends.retry import RetryPolicy, Sleep
+from greencache.backends.scripts import Script
+from greencache.clock import Clock, SystemClock
+from greencache.errors import ConfigurationError, GreencacheError, ServerReplyError
+from greencache.typing import Seconds
+
+__all__ = ["RedisHealth", "RedisListener", "RedisManager"]
+
+ScriptCall = tuple[Sequence[Argument], Sequence[Argument]]
+"""The keys and the arguments of one run of a script."""
+
+
+class RedisManager:
+    """Runs commands on a Redis, in bounded time and retried where that helps; never mixes up replies.
+
+    Connects when it is first used. Safe to share between threads and greenlets, and to use after a fork.
+
+    Args:
+        url: redis://[user:password@]host[:port][/db], rediss:// for TLS, or unix://[user:password@]/path[?db=0].
+        timeout: Seconds for one attempt, from the first byte sent to the last one read.
+        connect_timeout: Seconds for connecting and logging in, within `timeout`.
+        deadline: Seconds for a call with all its attempts, unless the call says otherwise.
+        max_connections: How many are open at once; who wants one more waits, until the call's deadline.
+        retry: How often, and after which waits, a failed attempt is repeated.
+        breaker: Turns calls away while the server is down; by default one of five failures in a row.
+        username: ACL user, instead of the URL's.
+        password: Password, instead of the URL's; in no message, log or repr.
+        clock: Tells the time.
+        sleep: Waits between attempts; `time.sleep` by default.
+        on_change: Is told when the server goes down, and when it is up again, and why.
+        parser: Which of redis-py's parsers reads replies; "auto" is hiredis if that is installed.
+
+    Raises:
+        ConfigurationError: If any of these cannot work.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: Seconds = 5.0,
+        connect_timeout: Seconds = 1.0,
+        deadline: Seconds = 5.0,
+        max_connections: int = 50,
+        retry: RetryPolicy | None = None,
+        breaker: Breaker | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        clock: Clock | None = None,
+        sleep: Sleep | None = None,
+        on_change: OnChange | None = None,
+        parser: Parser = "auto",
+    ) -> None:
+        _require_positive(timeout=timeout, connect_timeout=connect_timeout, deadline=deadline)
+        if max_connections < 1:
+            raise ConfigurationError(f"expected max_connections of 1 or more, got {max_connections!r}")
+        self._clock = clock or SystemClock()
+        self._deadline = deadline
+        self._address = RedisAddress.parse(url, username, password)
+        self._connect_timeout = connect_timeout
+        self._parser = parser
+        breaker = breaker or Breaker(clock=self._clock)
+        if on_change is not None:
+            breaker.subscribe(on_change)
+        self._node = RedisNode(
+            self._address,
+            self._new_connection,
+            max_connections=max_connections,
+            timeout=timeout,
+            retry=retry or RetryPolicy(),
+            breaker=breaker,
+            clock=self._clock,
+            sleep=sleep,
+        )
+
+    def __repr__(self) -> str:
+        return f"RedisManager({self.address}, {self.state})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        """The server's name in messages: "host:port" or the path of its socket."""
+        return self._address.label
+
+    @property
+    def state(self) -> BreakerState:
+        """What the circuit breaker does with calls."""
+        return self._node.breaker.state
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are turned away because the server is down."""
+        return self._node.breaker.is_open
+
+    def execute(self, *command: Argument, deadline: Seconds | None = None, repeatable: bool = True) -> Any:
+        """Run one command.
+
+        Args:
+            command: Its name and arguments; text is sent as UTF-8, numbers as Python writes them.
+            deadline: Seconds for this call instead of the manager's.
+            repeatable: Whether to run it twice is as good as once. If not, it is tried again only when the
+                server cannot have run it.
+
+        Returns:
+            The reply, undecoded: bytes, an integer, `None`, or a list of these.
+
+        Raises:
+            TierUnavailableError: No answer in time, or the server is not able to do this now.
+            ServerReplyError: The server says that the command is wrong.
+            InvalidArgumentError: An argument that cannot be sent.
+        """
+        budget = self._deadline if deadline is None else deadline
+        reply = self._node.exchange(pack(command), 1, budget, repeatable=repeatable)[0]
+        if isinstance(reply, GreencacheError):
+            raise reply
+        return reply
+
+    def execute_many(
+        self,
+        commands: Iterable[Sequence[Argument]],
+        *,
+        deadline: Seconds | None = None,
+        repeatable: bool = True,
+    ) -> list[Any]:
+        """Run commands in order, in few round trips; not all or nothing, and others may come in between.
+
+        Args:
+            commands: Each a sequence of its name and arguments.
+            deadline: Seconds for all of them instead of the manager's.
+            repeatable: As for `execute`; a batch of up to 1,000 commands or 1 MiB is repeated as a whole.
+
+        Returns:
+            Their replies in order.
+
+        Raises:
+            TierUnavailableError: As for `execute`; some commands may have run.
+            ServerReplyError: At least one was wrong; the others have run.
+        """
+        return _without_errors(self._execute_many(commands, deadline, repeatable))
+
+    def run_script(
+        self,
+        script: Script,
+        keys: Sequence[Argument],
+        args: Sequence[Argument],
+        *,
+        deadline: Seconds | None = None,
+        repeatable: bool = True,
+    ) -> Any:
+        """Run a script by its digest, loaded first if the server does not know it, and return its result.
+
+        Args:
+            script: Which one.
+            keys: The keys that it touches.
+            args: Its other arguments.
+            deadline: As for `execute`, whose errors it raises too.
+            repeatable: As for `execute`.
+        """
+        return self.run_script_many(script, [(keys, args)], deadline=deadline, repeatable=repeatable)[0]
+
+    def run_script_many(
+        self,
+        script: Script,
+        calls: Sequence[ScriptCall],
+        *,
+        deadline: Seconds | None = None,
+        repeatable: bool = True,
+    ) -> list[Any]:
+        """Run a script several times in few round trips, as `execute_many` runs commands.
+
+        Args:
+            script: Which one.
+            calls: The keys and the arguments of each run.
+            deadline: As for `execute_many`, whose errors it raises too.
+            repeatable: As for `execute_many`.
+
+        Returns:
+            The results in order.
+        """
+        end = self._clock.now() + (self._deadline if deadline is None else deadline)
+        commands = [("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls]
+        replies = self._execute_many(commands, end - self._clock.now(), repeatable)
+        if unknown := [index for index, reply in enumerate(replies) if _is_unknown_script(reply)]:
+            # Nothing of these has run, so to run them now repeats nothing.
+            load = ("SCRIPT", "LOAD", script.text)
+            again = [load, *(commands[index] for index in unknown)]
+            late = self._execute_many(again, end - self._clock.now(), repeatable)
+            for index, reply in zip(unknown, late[1:], strict=True):
+                replies[index] = reply
+        return _without_errors(replies)
+
+    def scan(self, match: str | bytes, count: int = 500) -> Iterator[list[bytes]]:
+        """Yield the keys that match a pattern, batch by batch; a key may come twice.
+
+        Args:
+            match: A glob pattern as Redis understands it.
+            count: About how many keys the server looks at for one batch.
+
+        Raises:
+            TierUnavailableError: As for `execute`, at any batch.
+        """
+        cursor: bytes | int = 0
+        while True:
+            cursor, keys = self.execute("SCAN", cursor, "MATCH", match, "COUNT", count)
+            if keys:
+                yield keys
+            if int(cursor) == 0:
+                return
+
+    def open_listener(self, read_timeout: Seconds) -> RedisListener:
+        """Return a connection of its own, outside of the pool, for commands that block.
+
+        Args:
+            read_timeout: Seconds that a reply may take; longer than what the commands block.
+        """
+        return RedisListener(self._address, self._new_connection, read_timeout, self._clock)
+
+    def check(self, deadline: Seconds | None = None) -> RedisHealth:
+        """Return how the server is, asking it now whatever the circuit breaker thinks; raises nothing.
+
+        Args:
+            deadline: Seconds for this call instead of the manager's.
+        """
+        end = self._clock.now() + (self._deadline if deadline is None else deadline)
+        try:
+            # Once for the connection to be there, then once for the time that one round trip takes.
+            self._node.attempt_once(pack(["PING"]), 1, end - self._clock.now())
+            start = self._clock.now()
+            self._node.attempt_once(pack(["PING"]), 1, end - start)
+            latency = self._clock.now() - start
+            (info,) = self._node.attempt_once(pack(["INFO"]), 1, end - self._clock.now())
+        except GreencacheError as error:
+            return RedisHealth(up=False, error=str(error))
+        if isinstance(info, GreencacheError):
+            return RedisHealth(up=True, latency_ms=latency * 1_000, error=str(info))
+        return read_health(parse_info(info), latency)
+
+    def close(self) -> None:
+        """Close all connections; calls that come later raise `TierUnavailableError`."""
+        self._node.close()
+
+    def _execute_many(
+        self, commands: Iterable[Sequence[Argument]], deadline: Seconds | None, repeatable: bool
+    ) -> list[Any]:
+        end = self._clock.now() + (self._deadline if deadline is None else deadline)
+        replies: list[Any] = []
+        for packed, count in pack_batches(commands):
+            left = end - self._clock.now()
+            replies += self._node.exchange(packed, count, left, repeatable=repeatable)
+        return replies
+
+    def _new_connection(self) -> GuardedConnection:
+        return new_connection(
+            self._address,
+            now=self._clock.now,
+            connect_timeout=self._connect_timeout,
+            parser=self._parser,
+        )
+
+
+def _require_positive(**times: Seconds) -> None:
+    for name, value in times.items():
+        if not (math.isfinite(value) and value > 0):
+            raise ConfigurationError(f"expected {name} as a positive number of seconds, got {value!r}")
+
+
+def _without_errors(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, GreencacheError):
+            raise reply
+    return replies
+
+
+def _is_unknown_script(reply: Any) -> bool:
+    return isinstance(reply, ServerReplyError) and reply.code == "NOSCRIPT"

@@ -1,0 +1,96 @@
+"""What went wrong with a Redis, in our words: the one place that knows redis-py's errors.
+
+A `TransientError` counts against the server and is worth another attempt, a plain `TierUnavailableError`
+counts only, a `RefusedError` does neither: the server is well. A `ServerReplyError` is a mistake of ours.
+"""
+
+import ssl
+
+from redis import exceptions
+
+from greencache.backends.redis_address import RedisAddress
+from greencache.backends.retry import RefusedError, TransientError
+from greencache.errors import GreencacheError, ServerReplyError, TierUnavailableError
+
+__all__ = ["FOREIGN_ERRORS", "closed_by_peer", "explain_failure", "explain_reply"]
+
+FOREIGN_ERRORS = (exceptions.RedisError, OSError, ValueError, OverflowError, RecursionError, MemoryError)
+"""What redis-py's parsers raise; the last four for replies that no Redis sends."""
+
+_TRANSIENT = frozenset({"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"})
+_CREDENTIALS = frozenset({"NOAUTH", "WRONGPASS"})
+_REFUSED = {
+    "OOM": "its memory is full and its policy evicts nothing",
+    "MISCONF": "it takes no writes because it cannot save to its disk",
+    "READONLY": "it is a replica and takes no writes",
+    "NOREPLICAS": "it takes no writes while too few replicas follow it",
+    "NOPERM": "our user may not do this",
+    "MOVED": "it is a node of a Cluster, and another node has this key",
+    "ASK": "it is a node of a Cluster, and another node has this key",
+}
+_LONGEST_REPLY = 200
+
+
+def explain_reply(address: RedisAddress, error: Exception, *, may_have_run: bool) -> GreencacheError:
+    """Return our error for an error reply.
+
+    Args:
+        address: Who sent it.
+        error: The reply as redis-py's exception.
+        may_have_run: Whether other commands of the same batch may have been executed.
+    """
+    code, text = _split(error)
+    said = f"{code} {address.scrub(text)}".strip()
+    if code in _TRANSIENT or "max number of clients" in text:
+        return TransientError(f"Redis {address.label} is not ready: {said}", may_have_run=may_have_run)
+    if code in _CREDENTIALS or isinstance(error, exceptions.AuthenticationError):
+        return TierUnavailableError(
+            f"Redis {address.label} does not accept our login: {said}; check username and password"
+        )
+    if code in _REFUSED:
+        return RefusedError(f"Redis {address.label} refused a command: {_REFUSED[code]} ({said})")
+    return ServerReplyError(f"Redis {address.label} answered with an error: {said}", code)
+
+
+def _split(error: Exception) -> tuple[str, str]:
+    # Some servers repeat the arguments of a wrong command, and these are the user's.
+    text = str(error).partition(", with args beginning with")[0][:_LONGEST_REPLY]
+    code = getattr(error, "status_code", None)
+    if code:
+        return code, text
+    first, _, rest = text.partition(" ")
+    return (first, rest) if first.isupper() else ("ERR", text)
+
+
+def explain_failure(address: RedisAddress, error: Exception, *, may_have_run: bool) -> GreencacheError:
+    """Return our error for an exchange that did not come to its end.
+
+    Args:
+        address: With whom.
+        error: One of `FOREIGN_ERRORS`.
+        may_have_run: Whether a command had been sent.
+    """
+    name = f"Redis {address.label}"
+    said = address.scrub(str(error))[:_LONGEST_REPLY]
+    match error:
+        case exceptions.TimeoutError() | TimeoutError():
+            return TransientError(f"{name} did not answer in time", may_have_run=may_have_run)
+        case ssl.SSLError():
+            return TierUnavailableError(f"{name}: no secure connection: {said}")
+        case exceptions.ResponseError() | exceptions.BusyLoadingError() | exceptions.AuthenticationError():
+            return explain_reply(address, error, may_have_run=False)
+        case OSError() | exceptions.ConnectionError() if "max number of clients" in said:
+            return explain_reply(address, error, may_have_run=False)
+        case OSError() | exceptions.ConnectionError():
+            did = "broke the connection" if may_have_run else "cannot be reached"
+            return TransientError(f"{name} {did}: {said}", may_have_run=may_have_run)
+        case _:
+            what = f"{type(error).__name__}: {said}"
+            return TierUnavailableError(f"{name} speaks no Redis protocol; is its port right? ({what})")
+
+
+def closed_by_peer(error: Exception) -> bool:
+    """Return whether the server hung up, as it does with idle connections and when it restarts."""
+    if isinstance(error, OSError):
+        return not isinstance(error, TimeoutError | ssl.SSLError)
+    return type(error) is exceptions.ConnectionError

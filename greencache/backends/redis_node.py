@@ -1,0 +1,180 @@
+"""One Redis server: its pool, its breaker, its retries."""
+
+from collections.abc import Callable
+from typing import Any
+
+from greencache.backends.breaker import Breaker, BreakerState
+from greencache.backends.redis_address import RedisAddress
+from greencache.backends.redis_connection import GuardedConnection
+from greencache.backends.redis_errors import FOREIGN_ERRORS, closed_by_peer, explain_failure, explain_reply
+from greencache.backends.redis_pool import ConnectionPool
+from greencache.backends.retry import RefusedError, RetryPolicy, Sleep, TransientError, retry_after
+from greencache.clock import Clock
+from greencache.errors import TierUnavailableError
+from greencache.typing import Seconds
+
+__all__ = ["RedisNode"]
+
+
+class RedisNode:
+    """Exchanges packed commands for replies with one server, in bounded time, or says why not.
+
+    Args:
+        address: The server.
+        connect: Makes a connection to it without opening it.
+        max_connections: How many may be alive at once.
+        timeout: Seconds for one attempt.
+        retry: How often a failed attempt is repeated.
+        breaker: Turns calls away while the server is down.
+        clock: Tells the time.
+        sleep: Waits between attempts.
+    """
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        connect: Callable[[], GuardedConnection],
+        *,
+        max_connections: int,
+        timeout: Seconds,
+        retry: RetryPolicy,
+        breaker: Breaker,
+        clock: Clock,
+        sleep: Sleep | None = None,
+    ) -> None:
+        self.address = address
+        self.breaker = breaker
+        self._pool = ConnectionPool(connect, max_connections, address.label, clock)
+        self._timeout = timeout
+        self._retry = retry
+        self._clock = clock
+        self._now = clock.now
+        self._sleep = sleep
+
+    @property
+    def pool(self) -> ConnectionPool:
+        """Its connections."""
+        return self._pool
+
+    def exchange(self, packed: bytes, count: int, deadline: Seconds, *, repeatable: bool) -> list[Any]:
+        """Return the replies to some commands.
+
+        Args:
+            packed: The commands as bytes.
+            count: How many they are.
+            deadline: Seconds for all attempts together.
+            repeatable: Whether to execute them twice is as good as once.
+
+        Returns:
+            The replies in order; an error reply that tells of no outage is one of our errors in its place.
+
+        Raises:
+            TierUnavailableError: No answer in time, or the breaker is open.
+        """
+        end = self._now() + deadline
+        try:
+            return self._attempt(packed, count, end, repeatable)
+        except TransientError as error:
+            return retry_after(
+                error,
+                lambda: self._attempt(packed, count, end, repeatable),
+                self._retry,
+                may_retry=lambda failure: self._may_retry(failure, repeatable),
+                clock=self._clock,
+                give_up_at=end,
+                sleep=self._sleep,
+            )
+
+    def attempt_once(self, packed: bytes, count: int, deadline: Seconds) -> list[Any]:
+        """Do the same in one attempt that neither asks the breaker nor tells it."""
+        end = self._now() + deadline
+        connection = self._pool.acquire(end)
+        try:
+            return self._talk(connection, packed, count, end, repeatable=True)
+        finally:
+            self._pool.release(connection)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+    def _may_retry(self, failure: BaseException, repeatable: bool) -> bool:
+        return (
+            isinstance(failure, TransientError)
+            and (repeatable or not failure.may_have_run)
+            # A probe asks once, and whoever opened the breaker has tried often enough.
+            and self.breaker.state is BreakerState.CLOSED
+        )
+
+    def _attempt(self, packed: bytes, count: int, end: Seconds, repeatable: bool) -> list[Any]:
+        breaker = self.breaker
+        if not breaker.allow():
+            raise TierUnavailableError(
+                f"Redis {self.address.label} is left alone for another {breaker.next_probe_in:.1f} s "
+                f"(circuit breaker {breaker.state}): {breaker.reason}"
+            )
+        try:
+            replies = self._lend(packed, count, end, repeatable)
+        except RefusedError:
+            breaker.release()
+            raise
+        except TierUnavailableError as outage:
+            breaker.record_failure(str(outage))
+            raise
+        except BaseException:
+            breaker.release()
+            raise
+        breaker.record_success()
+        return replies
+
+    def _lend(self, packed: bytes, count: int, end: Seconds, repeatable: bool) -> list[Any]:
+        connection = self._pool.acquire(end)
+        try:
+            return self._talk(connection, packed, count, min(end, self._now() + self._timeout), repeatable)
+        finally:
+            self._pool.release(connection)
+
+    def _talk(
+        self, connection: GuardedConnection, packed: bytes, count: int, end: Seconds, repeatable: bool
+    ) -> list[Any]:
+        try:
+            replies = self._exchange(connection, packed, count, end, repeatable)
+        except FOREIGN_ERRORS as error:
+            fault = explain_failure(self.address, error, may_have_run=connection.may_have_run)
+        else:
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    return self._explained(replies)
+            return replies
+        # Not within the except clause: redis-py's frames have passwords among their variables, and what
+        # prints the chain of an error may print these too.
+        raise fault
+
+    def _exchange(
+        self, connection: GuardedConnection, packed: bytes, count: int, end: Seconds, repeatable: bool
+    ) -> list[Any]:
+        was_open = connection.is_connected
+        try:
+            return connection.exchange(packed, count, end)
+        except FOREIGN_ERRORS as error:
+            if not (was_open and repeatable and closed_by_peer(error)):
+                raise
+        # The server restarted, or hung up on an idle connection in this very moment. That is no outage yet:
+        # a fresh connection tells.
+        connection.abandon()
+        self._pool.drop_idle()
+        return connection.exchange(packed, count, end)
+
+    def _explained(self, replies: list[Any]) -> list[Any]:
+        explained: list[Any] = []
+        for reply in replies:
+            if not isinstance(reply, Exception):
+                explained.append(reply)
+                continue
+            fault = explain_reply(self.address, reply, may_have_run=len(replies) > 1)
+            if isinstance(fault, TierUnavailableError) and not isinstance(fault, RefusedError):
+                raise fault
+            if isinstance(fault, RefusedError):
+                self._pool.drop_idle()  # behind the same name there may be another primary by now
+            explained.append(fault)
+        return explained
