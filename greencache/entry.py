@@ -28,7 +28,7 @@ class State(enum.IntEnum):
 class Entry:
     """A value with its times, in seconds of the process's own clock, and its stamps.
 
-    Made once and not changed afterwards, but for `marked`.
+    Not changed once it can be seen by more than its maker, but for `marked`.
 
     Args:
         value: The user's object.

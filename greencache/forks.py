@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["after_fork_in_child"]
 
-_registered: "dict[int, weakref.WeakMethod[Callable[[], None]]]" = {}
+_registered: "dict[int, tuple[weakref.ref[Any], Callable[[Any], None]]]" = {}
 """By insertion order: what was built first (the backends) forgets first."""
 
 _numbers = itertools.count()
@@ -26,18 +26,21 @@ def after_fork_in_child(method: Callable[[], None]) -> None:
         method: Takes nothing; replaces locks and drops sockets without closing what the parent uses.
     """
     number = next(_numbers)
+    registered = _registered
 
     def forget(_: Any) -> None:
-        _registered.pop(number, None)
+        registered.pop(number, None)
 
-    _registered[number] = weakref.WeakMethod(method, forget)
+    # Not a `WeakMethod`: its own callback complains when it is torn down with the interpreter.
+    owner, function = method.__self__, method.__func__  # type: ignore[attr-defined]  # a bound method has them
+    registered[number] = (weakref.ref(owner, forget), function)
 
 
 def _run_in_child() -> None:
-    for reference in list(_registered.values()):
-        method = reference()
-        if method is not None:
-            method()
+    for reference, function in list(_registered.values()):
+        owner = reference()
+        if owner is not None:
+            function(owner)
 
 
 if hasattr(os, "register_at_fork"):

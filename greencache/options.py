@@ -4,12 +4,12 @@ import dataclasses
 import math
 import random
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypedDict
 
 from greencache.errors import InvalidOptionError
 from greencache.typing import UNSET, CacheTier, Seconds, Unset
 
-__all__ = ["EntryOptions", "check_duration"]
+__all__ = ["EntryOptionArguments", "EntryOptions", "check_duration"]
 
 
 def check_duration(name: str, value: Any) -> Seconds:
@@ -27,6 +27,17 @@ def check_duration(name: str, value: Any) -> Seconds:
     if math.isnan(value) or value < 0:
         raise InvalidOptionError(f"{name} must be 0 or more seconds, got {value}")
     return float(value)
+
+
+class EntryOptionArguments(TypedDict, total=False):
+    """The fields of `EntryOptions` as arguments of a call."""
+
+    ttl: Seconds | None | Unset
+    stale_ttl: Seconds | Unset
+    refresh_ahead: float | Unset
+    jitter: float | Unset
+    tier: CacheTier | None
+    tags: Iterable[str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +63,7 @@ class EntryOptions:
     refresh_ahead: float | Unset = UNSET
     jitter: float | Unset = UNSET
     tier: CacheTier | None = None
-    tags: tuple[str, ...] = ()
+    tags: Iterable[str] = ()
 
     def __post_init__(self) -> None:
         if self.ttl is not UNSET and self.ttl is not None:

@@ -6,8 +6,9 @@ build may lose a few under contention. No figure here decides anything.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 from greencache.typing import CacheTier, Seconds
 
@@ -19,7 +20,7 @@ class TierCounters:
 
     __slots__ = (
         "drops", "errors", "evictions", "expired", "fills", "hits", "misses", "puts",
-        "refused_fills", "refused_sizes", "seconds", "skips", "stale", "undecodable", "unencodable",
+        "refused_fills", "refused_sizes", "seconds", "stale", "undecodable", "unencodable",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -34,7 +35,6 @@ class TierCounters:
         self.evictions = 0
         self.expired = 0
         self.errors = 0
-        self.skips = 0
         self.undecodable = 0
         self.unencodable = 0
         self.seconds = 0.0
@@ -47,7 +47,7 @@ class TierCounters:
 class LoadCounters:
     """What happened to loads so far; each attribute is explained at `LoadStats`."""
 
-    __slots__ = ("failures", "joined", "loads", "seconds", "stale_served", "waited")
+    __slots__ = ("degraded", "failures", "joined", "loads", "seconds", "stale_served", "waited")
 
     def __init__(self) -> None:
         self.loads = 0
@@ -55,6 +55,7 @@ class LoadCounters:
         self.joined = 0
         self.waited = 0
         self.stale_served = 0
+        self.degraded = 0
         self.seconds = 0.0
 
     def snapshot(self) -> "LoadStats":
@@ -62,20 +63,24 @@ class LoadCounters:
         return LoadStats(**{name: getattr(self, name) for name in self.__slots__})
 
 
-class _Difference:
-    """Field-wise subtraction."""
+class _Countable:
+    """Adds and subtracts field by field."""
 
     __slots__ = ()
 
-    def __sub__(self, earlier: Any) -> Any:
-        if type(earlier) is not type(self):
-            return NotImplemented
+    def _combined(self, other: Self, combine: Callable[[Any, Any], Any]) -> Self:
         fields = dataclasses.fields(self)  # type: ignore[arg-type]  # only dataclasses inherit this
-        return type(self)(**{f.name: getattr(self, f.name) - getattr(earlier, f.name) for f in fields})
+        return type(self)(**{f.name: combine(getattr(self, f.name), getattr(other, f.name)) for f in fields})
+
+    def __add__(self, other: Self) -> Self:
+        return self._combined(other, operator.add)
+
+    def __sub__(self, earlier: Self) -> Self:
+        return self._combined(earlier, operator.sub)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class TierStats(_Difference):
+class TierStats(_Countable):
     """What happened in one tier.
 
     Args:
@@ -89,8 +94,7 @@ class TierStats(_Difference):
         drops: Entries removed by a delete or an invalidation.
         evictions: Entries removed to stay within the budget, as far as this process does that itself.
         expired: Entries removed because they were gone.
-        errors: Calls that ended in an outage.
-        skips: Calls not made because the tier was known to be down.
+        errors: Calls that ended in an outage, or were not made because of one.
         undecodable: Entries found damaged, forged, of another version or of another key.
         unencodable: Entries not stored because they could not be encoded.
         seconds: Time spent looking keys up; not measured in L1, whose hits are cheaper than a clock.
@@ -107,7 +111,6 @@ class TierStats(_Difference):
     evictions: int = 0
     expired: int = 0
     errors: int = 0
-    skips: int = 0
     undecodable: int = 0
     unencodable: int = 0
     seconds: Seconds = 0.0
@@ -124,7 +127,7 @@ class TierStats(_Difference):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class LoadStats(_Difference):
+class LoadStats(_Countable):
     """What happened to loads.
 
     Args:
@@ -132,7 +135,8 @@ class LoadStats(_Difference):
         failures: Of these, calls that raised.
         joined: Callers that waited for a load of this process instead of loading themselves.
         waited: Callers that waited for a load of another process.
-        stale_served: Stale values served because loading failed.
+        stale_served: Stale values served because loading failed, or somebody else was at it.
+        degraded: Values of L1 served past `max_staleness`, because the authority was out of reach.
         seconds: Time spent in loaders.
     """
 
@@ -141,6 +145,7 @@ class LoadStats(_Difference):
     joined: int = 0
     waited: int = 0
     stale_served: int = 0
+    degraded: int = 0
     seconds: Seconds = 0.0
 
 

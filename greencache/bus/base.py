@@ -20,8 +20,12 @@ class MessageKind(enum.StrEnum):
     """The keys that match a pattern."""
     STAMP = "stamp"
     """Everything that carries another stamp than these."""
+    JOINED = "joined"
+    """Made by a listener itself: it hears everything from now on, and can prove nothing this process
+    learned before."""
     GAP = "gap"
-    """Made by a listener itself: messages were missed, so nothing learned before can be proved."""
+    """Made by a listener itself: messages were missed, so neither this process nor its host can prove
+    anything that they learned before."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from greencache.entry import Entry
 from greencache.keys import Pattern
+from greencache.stats import TierCounters
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["Lease", "StampStore", "Status", "Tier", "TierHealth", "TierUsage"]
@@ -73,6 +74,11 @@ class Tier(Protocol):
     @property
     def ttl(self) -> Seconds | None:
         """Seconds that it keeps an entry when no ttl was given; `None` for ever."""
+        ...
+
+    @property
+    def counters(self) -> TierCounters:
+        """What happened in it; the tier counts what it stores, refuses and removes."""
         ...
 
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Entry]:

@@ -1,0 +1,77 @@
+"""A multi-tier cache for slowly changing facts: process memory, Redis and PostgreSQL, with no stale fill.
+
+Names are imported when they are first used, so that `import greencache` loads neither a database driver nor
+anything else that the program may not need.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from greencache.backends.redis import RedisManager as RedisManager
+    from greencache.config import CacheConfig as CacheConfig
+    from greencache.decorators import cached as cached
+    from greencache.decorators import cached_with_invalidation as cached_with_invalidation
+    from greencache.errors import CodecError as CodecError
+    from greencache.errors import ConfigurationError as ConfigurationError
+    from greencache.errors import DecodeError as DecodeError
+    from greencache.errors import EncodeError as EncodeError
+    from greencache.errors import GreencacheError as GreencacheError
+    from greencache.errors import InvalidArgumentError as InvalidArgumentError
+    from greencache.errors import InvalidationPending as InvalidationPending
+    from greencache.errors import InvalidKeyError as InvalidKeyError
+    from greencache.errors import InvalidOptionError as InvalidOptionError
+    from greencache.errors import TierUnavailableError as TierUnavailableError
+    from greencache.errors import UnsupportedFunctionError as UnsupportedFunctionError
+    from greencache.manager import CacheManager as CacheManager
+    from greencache.strategies import CacheAside as CacheAside
+    from greencache.strategies import WriteThrough as WriteThrough
+    from greencache.typing import MISSING as MISSING
+    from greencache.typing import UNSET as UNSET
+    from greencache.typing import CacheTier as CacheTier
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CacheAside": "greencache.strategies",
+    "CacheConfig": "greencache.config",
+    "CacheManager": "greencache.manager",
+    "CacheTier": "greencache.typing",
+    "CodecError": "greencache.errors",
+    "ConfigurationError": "greencache.errors",
+    "DecodeError": "greencache.errors",
+    "EncodeError": "greencache.errors",
+    "GreencacheError": "greencache.errors",
+    "InvalidArgumentError": "greencache.errors",
+    "InvalidKeyError": "greencache.errors",
+    "InvalidOptionError": "greencache.errors",
+    "InvalidationPending": "greencache.errors",
+    "MISSING": "greencache.typing",
+    "RedisManager": "greencache.backends.redis",
+    "TierUnavailableError": "greencache.errors",
+    "UNSET": "greencache.typing",
+    "UnsupportedFunctionError": "greencache.errors",
+    "WriteThrough": "greencache.strategies",
+    "cached": "greencache.decorators",
+    "cached_with_invalidation": "greencache.decorators",
+}
+
+__all__ = [  # noqa: RUF022 -- as sorted in `_HOMES`
+    "CacheAside", "CacheConfig", "CacheManager", "CacheTier", "CodecError", "ConfigurationError", "DecodeError",
+    "EncodeError", "GreencacheError", "InvalidArgumentError", "InvalidKeyError", "InvalidOptionError",
+    "InvalidationPending", "MISSING", "RedisManager", "TierUnavailableError", "UNSET", "UnsupportedFunctionError",
+    "WriteThrough", "cached", "cached_with_invalidation",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'greencache' has no attribute {name!r}")
+    found = getattr(importlib.import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,175 @@
+"""What must be forgotten: dropped here from the deepest tier upward, and announced to all others."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from greencache.bus.base import Bus, Message, MessageKind
+from greencache.entry import Entry
+from greencache.errors import InvalidationPending, TierUnavailableError
+from greencache.events import Event, EventKind, Recorder
+from greencache.flight import FlightTable
+from greencache.keys import Pattern
+from greencache.stamps import NAMESPACE, StampTable
+from greencache.strategies import Dropped, Strategy
+from greencache.tiers.pending import Pending
+from greencache.tiers.stack import Stack
+from greencache.typing import CacheTier, Key
+
+__all__ = ["Coherence"]
+
+_EVERYTHING = Pattern("*")
+
+
+class Coherence:
+    """Keeps tiers, flights and other processes in line with what was written or invalidated.
+
+    Args:
+        stack: The tiers.
+        strategy: The order in which they are written and dropped.
+        stamps: The current stamps.
+        flights: The loads under way in this process.
+        bus: Tells other processes.
+        recorder: Is told of invalidations.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        strategy: Strategy,
+        stamps: StampTable,
+        flights: FlightTable,
+        bus: Bus,
+        recorder: Recorder,
+    ) -> None:
+        self._stack = stack
+        self._strategy = strategy
+        self._stamps = stamps
+        self._flights = flights
+        self._bus = bus
+        self._recorder = recorder
+
+    # -- what this process does ------------------------------------------------------------------------
+
+    def put(self, entries: Mapping[Key, Entry], deepest: CacheTier | None) -> None:
+        """Store entries and let others forget what they have under these keys."""
+        outcome = self._strategy.put(self._stack, entries, deepest)
+        self._announce_keys(list(entries), outcome)
+
+    def write(self, key: Key, make_entry: Callable[[], Entry], writer: Callable[[], Any]) -> None:
+        """Write the source as the strategy says, and let others forget what they have."""
+        self._announce_keys([key], self._strategy.write(self._stack, key, make_entry, writer))
+
+    def drop(self, keys: list[Key]) -> int:
+        """Remove keys everywhere and return how many entries there were."""
+        outcome = self._strategy.drop(self._stack, keys)
+        self._announce_keys(keys, outcome)
+        return outcome.count
+
+    def drop_matching(self, pattern: Pattern) -> int:
+        """Remove what matches everywhere and return how many entries there were."""
+        outcome = self._strategy.drop_matching(self._stack, pattern)
+        self._flights.detach_where(pattern.matches)
+        message = Message(MessageKind.MATCH, pattern=pattern.text)
+        self._announce(message, Pending(patterns=[pattern]), outcome)
+        return outcome.count
+
+    def drop_tags(self, tags: list[str]) -> None:
+        """Forget everything under tags, by giving them new stamps."""
+        self._restamp(tags, Dropped())
+
+    def drop_everything(self) -> None:
+        """Forget the whole namespace, and nothing else."""
+        outcome = Dropped()
+        for tier in reversed(self._stack.shared):
+            # PostgreSQL evicts nothing: what has no ttl would stay for ever under its outdated stamp.
+            if tier.name is CacheTier.L4:
+                outcome.note(tier, tier.drop_matching(_EVERYTHING))
+        self._restamp([NAMESPACE], outcome)
+
+    def _restamp(self, tags: list[str], outcome: Dropped) -> None:
+        # The authority first: whoever reads the old stamp there began before this, and what it stores
+        # under the old stamp is outdated as soon as the new one is known.
+        stamps = self._stamps.mint(tags)
+        authority = self._stack.authority
+        if authority is not None:
+            outcome.note(authority, authority.replace_stamps(stamps))
+        self._stamps.learn(stamps)
+        # Any load under way may be for something under these tags.
+        self._flights.detach_where(lambda _: True)
+        self._announce(Message(MessageKind.STAMP, stamps=stamps), Pending(stamps=stamps), outcome)
+
+    def _announce_keys(self, keys: list[Key], outcome: Dropped) -> None:
+        # Last: a flight that began before the deepest drop may carry an old value, and whoever asks after
+        # this call has returned must not join it.
+        self._flights.detach(keys)
+        self._announce(Message(MessageKind.DROP, keys=tuple(keys)), Pending(keys=keys), outcome)
+
+    def _announce(self, message: Message, pending: Pending, outcome: Dropped) -> None:
+        self._recorder.record(Event(EventKind.INVALIDATED, detail={"what": pending.describe()[:10]}))
+        authority = self._stack.authority
+        # What waits for the authority is announced when it is replayed.
+        if authority is None or authority.name.name not in outcome.pending:
+            try:
+                self._bus.publish(message)
+            except TierUnavailableError:
+                if authority is None:
+                    raise
+                outcome.pending[authority.name.name] = authority.queue(pending)
+        if outcome.pending:
+            self._recorder.record(Event(EventKind.INVALIDATION_PENDING, detail={"tiers": list(outcome.pending)}))
+            tiers = ", ".join(outcome.pending)
+            raise InvalidationPending(
+                f"done everywhere but in {tiers}, out of reach; queued, and replayed before it is read again",
+                outcome.pending,
+            )
+
+    def announce_replayed(self, pending: Pending) -> None:
+        """Announce what had waited for a tier that is back.
+
+        Raises:
+            TierUnavailableError: If it cannot be announced yet.
+        """
+        if pending.stamps:
+            self._stamps.learn(pending.stamps)
+            self._bus.publish(Message(MessageKind.STAMP, stamps=pending.stamps))
+        if pending.keys:
+            self._bus.publish(Message(MessageKind.DROP, keys=tuple(pending.keys)))
+        for pattern in pending.patterns:
+            self._bus.publish(Message(MessageKind.MATCH, pattern=pattern.text))
+
+    # -- what others have done -------------------------------------------------------------------------
+
+    def receive(self, message: Message) -> None:
+        """Forget what another process says must be forgotten: first this host's tiers, then L1."""
+        if message.kind is MessageKind.DROP:
+            self._receive_drop(list(message.keys))
+        elif message.kind is MessageKind.MATCH:
+            self._receive_match(Pattern(message.pattern))
+        elif message.kind is MessageKind.STAMP:
+            self._stamps.learn(message.stamps)
+            self._flights.detach_where(lambda _: True)
+        elif message.kind is MessageKind.JOINED:
+            self._receive_joined()
+        else:
+            self._receive_match(_EVERYTHING)
+            self._receive_joined()
+
+    def _receive_drop(self, keys: list[Key]) -> None:
+        for tier in reversed(self._stack.ahead_of_authority):
+            tier.drop_many(keys)
+        if self._stack.memory is not None:
+            self._stack.memory.drop_many(keys)
+        self._flights.detach(keys)
+
+    def _receive_match(self, pattern: Pattern) -> None:
+        for tier in reversed(self._stack.ahead_of_authority):
+            tier.drop_matching(pattern)
+        if self._stack.memory is not None:
+            self._stack.memory.drop_matching(pattern)
+        self._flights.detach_where(pattern.matches)
+
+    def _receive_joined(self) -> None:
+        self._stamps.doubt()
+        if self._stack.memory is not None:
+            self._stack.memory.clear()
+        self._flights.detach_where(lambda _: True)

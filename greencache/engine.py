@@ -1,0 +1,262 @@
+"""The parts of one cache, put together: what the manager and the asyncio facade both conduct."""
+
+import math
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from greencache.bus.base import Bus, NullBus
+from greencache.clock import Clock, SystemClock
+from greencache.coherence import Coherence
+from greencache.entry import Entry, State, judge
+from greencache.errors import ConfigurationError, TierUnavailableError
+from greencache.events import NullRecorder, Recorder
+from greencache.forks import after_fork_in_child
+from greencache.health import HealthReport, TierReport, overall
+from greencache.keys import Pattern, check_namespace
+from greencache.loading import Leader, Reader
+from greencache.options import EntryOptions
+from greencache.stamps import NAMESPACE, StampTable
+from greencache.stats import CacheStats, TierCounters, TierStats
+from greencache.strategies import CacheAside, Strategy
+from greencache.tiers.base import Status, StampStore, Tier
+from greencache.tiers.guarded import GuardedTier
+from greencache.tiers.memory import MemoryTier
+from greencache.tiers.pending import Pending
+from greencache.tiers.stack import Stack
+from greencache.typing import BatchLoader, CacheTier, Key, Loader, Seconds, Writer
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """One cache behind its verbs; takes checked keys and merged options.
+
+    Args:
+        tiers, namespace, strategy, bus, max_staleness, patience, recorder, clock: As of `CacheManager`.
+
+    Raises:
+        ConfigurationError: If the parts do not fit together.
+    """
+
+    def __init__(
+        self,
+        tiers: Sequence[Tier] | None,
+        *,
+        namespace: str,
+        strategy: Strategy | None,
+        bus: Bus | None,
+        max_staleness: Seconds | None,
+        patience: Seconds,
+        recorder: Recorder | None,
+        clock: Clock | None,
+    ) -> None:
+        check_namespace(namespace)
+        self.clock = clock or SystemClock()
+        self.bus = bus or NullBus()
+        self.recorder = recorder or NullRecorder()
+        memory, shared = _sorted([MemoryTier(clock=self.clock)] if tiers is None else tiers)
+        self.stamps = StampTable(
+            self.bus,
+            self.clock,
+            max_age=math.inf if max_staleness is None else max_staleness,
+            on_learned=self._on_learned,
+        )
+        self.stack = Stack(memory, [self._guard(tier) for tier in shared], self.clock)
+        self.stamps.authority = self.stack.authority
+        self.peek: Callable[[Key], Entry | None] = _peek_nothing if memory is None else memory.peek
+        self.memory_counters = TierCounters() if memory is None else memory.counters
+        chosen = strategy or CacheAside()
+        leader = Leader(self.stack, chosen, self.stamps, self.recorder, patience=patience)
+        self._reader = Reader(leader, memory, self.bus, self.recorder, patience=patience)
+        self._coherence = Coherence(
+            self.stack, chosen, self.stamps, self._reader.flights, self.bus, self.recorder
+        )
+        self._is_started = False
+        self._reset_after_fork()
+        after_fork_in_child(self._reset_after_fork)
+
+    def _reset_after_fork(self) -> None:
+        self._start_lock = threading.Lock()
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    def find(self, keys: list[Key]) -> dict[Key, Entry]:
+        """Return what some tier has of the keys."""
+        found, held = self._look_in_memory(keys)
+        missing = [key for key in keys if key not in found]
+        if missing and self.stack.shared:
+            self.start()
+            found |= self._reader.leader.find(missing, held)
+        return found
+
+    def load(self, key: Key, loader: Loader[Any], options: EntryOptions) -> Entry:
+        """Return the entry of a key, found or loaded."""
+        found, held = self._look_in_memory([key])
+        if key in found:
+            if judge(found[key], self.clock.now()) is State.DUE:
+                self._reader.reload_soon(key, loader, options)
+            return found[key]
+        self.start()
+        return self._reader.load_many([key], lambda _: {key: loader()}, options, held)[key]
+
+    def load_many(
+        self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions
+    ) -> dict[Key, Entry]:
+        """Return the entries of keys, found or loaded."""
+        found, held = self._look_in_memory(keys)
+        missing = [key for key in keys if key not in found]
+        if missing:
+            self.start()
+            found |= self._reader.load_many(missing, loader, options, held)
+        return found
+
+    def _look_in_memory(self, keys: list[Key]) -> tuple[dict[Key, Entry], dict[Key, Entry]]:
+        """Return what L1 has and may be served, and what it has but cannot vouch for."""
+        memory = self.stack.memory
+        if memory is None:
+            return {}, {}
+        entries = memory.get_many(keys)
+        now = self.clock.now()
+        is_trusted = now < self.bus.trusted_until
+        fresh = {k: e for k, e in entries.items() if is_trusted and judge(e, now) <= State.DUE}
+        held = {k: e for k, e in entries.items() if k not in fresh}
+        memory.counters.hits += len(fresh)
+        memory.counters.misses += len(keys) - len(fresh)
+        memory.counters.stale += len(held)
+        return fresh, held
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    def put(self, values: Mapping[Key, Any], options: EntryOptions) -> None:
+        """Store values."""
+        self.start()
+        make_entry = self._maker(options)
+        self._coherence.put({key: make_entry(value) for key, value in values.items()}, options.tier)
+
+    def write(self, key: Key, value: Any, writer: Writer, options: EntryOptions) -> None:
+        """Write a value to its source, then bring the tiers in line."""
+        self.start()
+        self._coherence.write(key, lambda: self._maker(options)(value), lambda: writer(value))
+
+    def _maker(self, options: EntryOptions) -> Callable[[Any], Entry]:
+        stamps = self.stamps.current(options.tags)
+        leader = self._reader.leader
+        return lambda value: leader.make_entry(value, options, stamps)
+
+    def drop(self, keys: list[Key]) -> int:
+        """Remove keys and return how many entries there were."""
+        self.start()
+        return self._coherence.drop(keys) if keys else 0
+
+    def invalidate(self, keys: list[Key], pattern: Pattern | None, tags: list[str]) -> int:
+        """Forget keys, what matches a pattern, and what is under tags."""
+        count = self.drop(keys)
+        if pattern is not None:
+            count += self._coherence.drop_matching(pattern)
+        if tags:
+            self._coherence.drop_tags(tags)
+        return count
+
+    def clear(self) -> None:
+        """Forget the namespace."""
+        self.start()
+        self._coherence.drop_everything()
+
+    # -- the rest --------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to listen to the bus, once."""
+        if self._is_started:
+            return
+        with self._start_lock:
+            if self._is_started:
+                return
+            self._is_started = True
+        self.bus.start(self._coherence.receive)
+
+    def initialize(self, *, strict: bool) -> None:
+        """Connect to all servers and start."""
+        self.start()
+        for name, report in self.health().tiers.items():
+            if strict and report.status is Status.DOWN:
+                raise TierUnavailableError(f"{name} is out of reach: {report.error}")
+
+    def stats(self) -> CacheStats:
+        """Return the counts so far; a tier of several parts counts as one."""
+        tiers: dict[CacheTier, TierStats] = {}
+        if self.stack.memory is not None:
+            tiers[CacheTier.L1] = self.stack.memory.counters.snapshot()
+        for tier in self.stack.shared:
+            counted = tier.counters.snapshot()
+            tiers[tier.name] = counted + tiers[tier.name] if tier.name in tiers else counted
+        return CacheStats(tiers, self._reader.leader.counters.snapshot())
+
+    def health(self) -> HealthReport:
+        """Ask every tier how it is doing."""
+        hit_rates = {name: stats.hit_rate for name, stats in self.stats().tiers.items()}
+        reports: dict[CacheTier, TierReport] = {}
+        for tier in self.stack.tiers:
+            health = tier.check()
+            waiting = tier.waiting if isinstance(tier, GuardedTier) else ()
+            report = TierReport(
+                status=health.status,
+                latency_ms=health.latency_ms,
+                hit_rate=hit_rates[tier.name],
+                error=health.error,
+                waiting=waiting,
+                detail=health.detail,
+            )
+            # Of two parts of a tier, the worse one speaks for both.
+            known = reports.get(tier.name)
+            if known is None or known.status is Status.UP:
+                reports[tier.name] = report
+        return HealthReport(overall([report.status for report in reports.values()]), reports)
+
+    def close(self) -> None:
+        """Finish background reloads, stop listening, and close the tiers."""
+        self._reader.background.close()
+        self.bus.close()
+        self.stack.close()
+
+    # -- putting together ------------------------------------------------------------------------------
+
+    def _guard(self, tier: Tier) -> GuardedTier:
+        def collapse() -> Pending:
+            if self.stack.authority is not None and self.stack.authority.tier is tier:
+                return Pending(stamps=self.stamps.mint([NAMESPACE]))
+            return Pending(patterns=[Pattern("*")])
+
+        return GuardedTier(
+            tier,
+            clock=self.clock,
+            recorder=self.recorder,
+            is_current=self.stamps.are_current,
+            stamp=self.stamps.current,
+            collapse=collapse,
+            on_replayed=self._on_replayed,
+        )
+
+    def _on_learned(self, stamps: Mapping[str, str]) -> None:
+        if self.stack.memory is not None:
+            self.stack.memory.replace_stamps(stamps)
+
+    def _on_replayed(self, pending: Pending) -> None:
+        self._coherence.announce_replayed(pending)
+
+
+def _sorted(tiers: Sequence[Tier]) -> tuple[MemoryTier | None, list[Tier]]:
+    memory = [tier for tier in tiers if isinstance(tier, MemoryTier)]
+    # Stable: a view that was given before the table of its tier is read before it.
+    shared = sorted((tier for tier in tiers if not isinstance(tier, MemoryTier)), key=lambda tier: tier.name)
+    if len(memory) > 1 or not tiers:
+        raise ConfigurationError(f"a cache needs tiers, at most one of them L1; got {list(tiers)!r}")
+    for tier in shared:
+        if tier.writable and not isinstance(tier, StampStore):
+            raise ConfigurationError(f"a shared tier must keep stamps too; {tier!r} does not")
+    return (memory[0] if memory else None), shared
+
+
+def _peek_nothing(_: Key) -> None:
+    return None

@@ -1,0 +1,236 @@
+"""The three orders that all strategies share: reading downhill and up, putting, and dropping."""
+
+import abc
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from greencache.entry import Entry
+from greencache.keys import Pattern
+from greencache.tiers.base import Lease
+from greencache.tiers.guarded import GuardedTier
+from greencache.tiers.memory import MemoryTier
+from greencache.tiers.stack import Stack
+from greencache.typing import CacheTier, Key
+
+__all__ = ["Descent", "Dropped", "Strategy"]
+
+
+class Descent:
+    """What a read found on its way down, and the leases for its way up.
+
+    Args:
+        found: Entries to be served and promoted.
+        stale: Entries to be served only if nothing better can be had.
+        leases: The leases that each tier gave, from the nearest to the deepest.
+        elsewhere: Keys whose lease at the authority somebody else holds, who is loading them.
+        served: Entries to be served although they are not good enough to be stored anywhere.
+    """
+
+    __slots__ = ("elsewhere", "found", "leases", "served", "stale")
+
+    def __init__(self) -> None:
+        self.found: dict[Key, Entry] = {}
+        self.served: dict[Key, Entry] = {}
+        self.stale: dict[Key, Entry] = {}
+        self.leases: list[tuple[MemoryTier | GuardedTier, dict[Key, Lease]]] = []
+        self.elsewhere: set[Key] = set()
+
+    def lacks(self, keys: Iterable[Key]) -> list[Key]:
+        """Return the keys that have no entry yet, neither found nor served."""
+        return [key for key in keys if key not in self.found and key not in self.served]
+
+
+class Dropped:
+    """What a write or a drop has done.
+
+    Args:
+        count: Entries removed, in the tier that had most of them.
+        pending: For each tier that could not be reached, what waits for it.
+    """
+
+    __slots__ = ("count", "pending")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.pending: dict[str, tuple[str, ...]] = {}
+
+    def note(self, tier: MemoryTier | GuardedTier, count: int | None) -> None:
+        """Add what one tier answered; `None` means that it could not be reached."""
+        if count is not None:
+            self.count = max(self.count, count)
+        elif isinstance(tier, GuardedTier):
+            self.pending[tier.name.name] = tier.waiting
+
+
+class Strategy(abc.ABC):
+    """An order of reading and writing."""
+
+    def descend(self, stack: Stack, keys: Iterable[Key], *, electing: bool) -> Descent:
+        """Look for keys tier by tier, taking a lease wherever one is not found.
+
+        Args:
+            stack: The tiers.
+            keys: What to look for; L1 has been looked at already.
+            electing: Whether what is not found will be loaded, so that the authority's lease decides who
+                of all processes loads it.
+        """
+        descent = Descent()
+        missing = list(keys)
+        if stack.memory is not None:
+            descent.leases.append((stack.memory, dict(stack.memory.reserve_many(missing))))
+        for tier in stack.shared:
+            fresh, stale = tier.get_many(missing)
+            descent.found.update(fresh)
+            for key, entry in stale.items():
+                descent.stale.setdefault(key, entry)
+            missing = [key for key in missing if key not in fresh]
+            if not missing:
+                break
+            if tier.writable and (electing or tier is not stack.shared[-1]):
+                self.reserve(stack, tier, missing, descent, electing=electing)
+                missing = [key for key in missing if key not in descent.found]
+        return descent
+
+    def reserve(
+        self, stack: Stack, tier: GuardedTier, keys: list[Key], descent: Descent, *, electing: bool
+    ) -> None:
+        """Add a tier's leases to a descent; at the authority they elect who loads.
+
+        Args:
+            stack: The tiers.
+            tier: The tier whose leases are wanted.
+            keys: Keys that were not found in it.
+            descent: Takes the leases, and what came into the tier meanwhile.
+            electing: Whether who gets no lease from the authority leaves the load to who has it.
+        """
+        leases = tier.reserve_many(keys)
+        if leases is None:
+            return
+        if electing and tier is stack.authority:
+            descent.elsewhere.update(key for key in keys if key not in leases)
+            descent.elsewhere.difference_update(leases)
+            # Between the look and the lease another process may have filled, and so given up its lease.
+            late = tier.look(list(leases))[0] if leases else {}
+            descent.found.update(late)
+        if leases:
+            descent.leases.append((tier, leases))
+
+    def reserve_all(self, stack: Stack, keys: list[Key]) -> Descent:
+        """Take leases in every tier without looking, for a load that replaces what is there."""
+        descent = Descent()
+        if stack.memory is not None:
+            descent.leases.append((stack.memory, dict(stack.memory.reserve_many(keys))))
+        for tier in stack.shared:
+            leases = tier.reserve_many(keys) if tier.writable else None
+            if leases is not None:
+                descent.leases.append((tier, leases))
+                if tier is stack.authority:
+                    descent.elsewhere.update(key for key in keys if key not in leases)
+        return descent
+
+    def climb(self, stack: Stack, descent: Descent, entries: Mapping[Key, Entry]) -> None:
+        """Fill entries upward wherever their lease is still good.
+
+        Args:
+            stack: The tiers.
+            descent: Holds the leases; those of these entries are used up.
+            entries: What was found or loaded.
+        """
+        for tier, leases in reversed(descent.leases):
+            due = {
+                key: stack.kept(tier, entry)
+                for key, entry in entries.items()
+                if key in leases and (entry.tier is None or tier.name <= entry.tier)
+            }
+            if due:
+                tier.fill_many(due, leases)
+                for key in due:
+                    del leases[key]
+
+    def release(self, descent: Descent) -> None:
+        """Give up all leases that were not used."""
+        for tier, leases in descent.leases:
+            if leases:
+                tier.release_many(leases)
+        descent.leases.clear()
+
+    def put(self, stack: Stack, entries: Mapping[Key, Entry], deepest: CacheTier | None) -> Dropped:
+        """Store entries in all tiers down to one, whatever is there.
+
+        The deepest tier decides the order of two writers; above it an entry is stored only with a lease
+        that was taken before, and where that is refused, another writer is at work, nothing is left.
+
+        Args:
+            stack: The tiers.
+            entries: What to store.
+            deepest: The deepest tier that is to keep them; `None` for all.
+
+        Raises:
+            EncodeError: If a value cannot be encoded.
+        """
+        keys = list(entries)
+        outcome = Dropped()
+        targets: list[MemoryTier | GuardedTier] = [] if stack.memory is None else [stack.memory]
+        for beyond in reversed(stack.shared):
+            if not beyond.writable or (deepest is not None and beyond.name > deepest):
+                # What lies deeper would come back once the entry has expired.
+                outcome.note(beyond, beyond.drop_many(keys))
+        targets.extend(t for t in stack.shared if t.writable and (deepest is None or t.name <= deepest))
+        leases = {tier.name: tier.reserve_many(keys) or {} for tier in targets[:-1]}
+        is_decided = False
+        for tier in reversed(targets):
+            kept = {key: stack.kept(tier, entry) for key, entry in entries.items()}
+            if is_decided:
+                self._follow(tier, kept, leases[tier.name], outcome)
+            else:
+                # A tier that is down cannot decide; the drop that it queues then covers what it holds.
+                is_decided = tier.put_many(kept) is not None
+                outcome.note(tier, 0 if is_decided else None)
+        return outcome
+
+    def _follow(
+        self,
+        tier: MemoryTier | GuardedTier,
+        entries: Mapping[Key, Entry],
+        leases: Mapping[Key, Lease],
+        outcome: Dropped,
+    ) -> None:
+        stored = tier.fill_many(entries, leases)
+        refused = [key for key in entries if key not in stored]
+        if refused:
+            outcome.note(tier, tier.drop_many(refused))
+
+    @abc.abstractmethod
+    def write(
+        self, stack: Stack, key: Key, make_entry: Callable[[], Entry], writer: Callable[[], Any]
+    ) -> Dropped:
+        """Write a value to its source, then bring the tiers in line.
+
+        Args:
+            stack: The tiers.
+            key: The key.
+            make_entry: Makes the entry; called after the writer.
+            writer: Writes to the source; what it raises is raised unchanged, and no tier was touched.
+        """
+
+    def drop(self, stack: Stack, keys: list[Key]) -> Dropped:
+        """Remove entries from the deepest tier upward.
+
+        Whoever still carries an old value up has read it below before the drop there, so its leases above
+        were taken before the drops above, which void them.
+        """
+        outcome = Dropped()
+        for tier in reversed(stack.shared):
+            outcome.note(tier, tier.drop_many(keys))
+        if stack.memory is not None:
+            outcome.note(stack.memory, stack.memory.drop_many(keys))
+        return outcome
+
+    def drop_matching(self, stack: Stack, pattern: Pattern) -> Dropped:
+        """Remove entries whose keys match, from the deepest tier upward."""
+        outcome = Dropped()
+        for tier in reversed(stack.shared):
+            outcome.note(tier, tier.drop_matching(pattern))
+        if stack.memory is not None:
+            outcome.note(stack.memory, stack.memory.drop_matching(pattern))
+        return outcome

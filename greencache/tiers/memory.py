@@ -1,0 +1,286 @@
+"""L1: this process's memory. Reads take no lock; writes take one, briefly."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from greencache.clock import Clock, SystemClock
+from greencache.entry import Entry, State, judge
+from greencache.errors import ConfigurationError
+from greencache.forks import after_fork_in_child
+from greencache.keys import Pattern
+from greencache.policies import policy_named
+from greencache.stats import TierCounters
+from greencache.tiers.base import Lease, Status, TierHealth, TierUsage
+from greencache.tiers.sizing import ENTRY_OVERHEAD, estimate_size
+from greencache.typing import CacheTier, Key, Seconds
+
+__all__ = ["MemoryTier"]
+
+_STRIPES = 1024
+_LARGEST_PART = 8  # an entry over an eighth of L1 would evict too much that is worth more
+_REVOKED = 10_000
+
+
+class MemoryTier:
+    """Entries in this process's memory, bounded by bytes and by count.
+
+    A lease is the value of the counter of the key's stripe. Whatever stores or removes an entry moves that
+    counter, so a lease is good only while nothing has happened to its key, or, at the price of a fill that
+    was possible, to another key of the stripe.
+
+    Evicts the least recently used entry that was not hit since it was last considered (CLOCK: Corbató,
+    "A Paging Experiment with the Multics System", 1969), so that a hit only has to set a mark.
+
+    Args:
+        size: Bytes that keys and values may take together.
+        max_entries: How many entries at most; `None` for as many as fit.
+        ttl: Seconds that an entry is kept before the tier below is asked again; `None` for ever.
+        policy: The name of the eviction policy.
+        sizer: Returns the bytes that a value takes.
+        clock: Where the time comes from.
+    """
+
+    name = CacheTier.L1
+    writable = True
+
+    def __init__(
+        self,
+        size: int = 5_000_000,
+        *,
+        max_entries: int | None = None,
+        ttl: Seconds | None = 60.0,
+        policy: str = "lru",
+        sizer: Callable[[Any], int] = estimate_size,
+        clock: Clock | None = None,
+        counters: TierCounters | None = None,
+    ) -> None:
+        if size <= 0 or (max_entries is not None and max_entries <= 0):
+            raise ConfigurationError(f"L1 must have room: got size={size}, max_entries={max_entries}")
+        self.ttl = ttl
+        self.counters = counters or TierCounters()
+        self._size = size
+        self._max_entries = max_entries
+        self._policy_name = policy
+        self._sizer = sizer
+        self._clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._index: dict[Key, Entry] = {}
+        self.peek = self._index.get
+        """Returns the entry of a key, whatever its state, or `None`. A dict lookup is atomic, with the
+        interpreter lock and, by the dict's own lock, in free-threaded builds."""
+        self._stripes = [0] * _STRIPES
+        self._empty()
+        after_fork_in_child(self._reset_after_fork)
+
+    def _empty(self) -> None:
+        self._index.clear()
+        self._order = policy_named(self._policy_name, self._size)
+        self._tagged: dict[str, set[Key]] = {}
+        self._revoked: dict[str, str] = {}
+        self._writes_until_sweep = 1
+        self._void_all()
+
+    def _reset_after_fork(self) -> None:
+        # A lock that is held belongs to a thread of the parent that was changing what the child has a
+        # copy of; half a change cannot be mended, an empty cache can.
+        if self._lock.locked():
+            self._empty()
+        self._lock = threading.Lock()
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    def get_many(self, keys: Iterable[Key]) -> dict[Key, Entry]:
+        """Return what is there, stale entries included, and mark it as hit."""
+        now = self._clock.now()
+        found = {}
+        for key in keys:
+            entry = self.peek(key)
+            if entry is not None and judge(entry, now) is not State.GONE:
+                entry.marked = True
+                found[key] = entry
+        return found
+
+    def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
+        """Return the stripe counters of the keys. Takes no lock: a drop that is under way moves the
+        counter after this reads it, which voids the lease, or before, and then it has removed the entry."""
+        stripes = self._stripes
+        return {key: stripes[hash(key) % _STRIPES] for key in keys}
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key]:
+        """Store entries whose stripe has not moved and whose stamps were not replaced."""
+        weights = {key: self._weigh(key, entry) for key, entry in entries.items()}
+        stripes = self._stripes
+        with self._lock:
+            # All leases are compared before the first entry is stored: entries of one batch that share a
+            # stripe must not void each other.
+            good = {
+                key
+                for key, entry in entries.items()
+                if leases.get(key) == stripes[hash(key) % _STRIPES] and not self._is_revoked(entry)
+            }
+            stored = {key for key in good if self._store(key, entries[key], weights[key])}
+            self._move(good)
+            self._sweep_when_due()
+        self.counters.fills += len(stored)
+        self.counters.refused_fills += len(entries) - len(good)
+        return stored
+
+    def release_many(self, leases: Mapping[Key, Lease]) -> None:
+        """Do nothing: a stripe counter holds nobody up."""
+
+    def put_many(self, entries: Mapping[Key, Entry]) -> set[Key]:
+        """Store entries whatever is there, and void the leases on their keys."""
+        weights = {key: self._weigh(key, entry) for key, entry in entries.items()}
+        with self._lock:
+            stored = set()
+            for key, entry in entries.items():
+                if self._store(key, entry, weights[key]):
+                    stored.add(key)
+                else:
+                    self._remove(key)
+            self._move(entries)
+            self._sweep_when_due()
+        self.counters.puts += len(stored)
+        return stored
+
+    def drop_many(self, keys: Iterable[Key]) -> int:
+        """Remove entries, void the leases on their keys, and return how many there were."""
+        names = list(keys)
+        with self._lock:
+            removed = sum(self._remove(key) for key in names)
+            self._move(names)
+        self.counters.drops += removed
+        return removed
+
+    def drop_matching(self, pattern: Pattern) -> int:
+        """Remove the entries whose keys match, and void all leases, since any may be for such a key."""
+        return self._drop_where(lambda key, _: pattern.matches(key))
+
+    def replace_stamps(self, stamps: Mapping[str, str]) -> int:
+        """Remove the entries that carry other stamps than these, now and when they come later.
+
+        Args:
+            stamps: The current stamps by tag; the tag "" is the namespace.
+
+        Returns:
+            How many entries were removed.
+        """
+        with self._lock:
+            self._revoked.update(stamps)
+            if len(self._revoked) > _REVOKED:
+                # Forgetting a replaced stamp is safe only if no load that began before it can still fill.
+                self._revoked = dict(stamps)
+                self._void_all()
+            if "" in stamps:
+                suspects = list(self._index)
+            else:
+                suspects = [key for tag in stamps for key in self._tagged.get(tag, ())]
+            outdated = [key for key in suspects if self._is_revoked(self._index[key])]
+            removed = sum(self._remove(key) for key in outdated)
+        self.counters.drops += removed
+        return removed
+
+    def clear(self) -> int:
+        """Remove everything, void all leases, and return how many entries there were."""
+        return self._drop_where(lambda _key, _entry: True)
+
+    def _drop_where(self, is_dropped: Callable[[Key, Entry], bool]) -> int:
+        # The predicate runs outside the lock, on a copy. A fill that lands meanwhile was reserved after all
+        # leases were voided, and so after the deeper tiers were dropped.
+        with self._lock:
+            self._void_all()
+            present = list(self._index.items())
+        return self.drop_many([key for key, entry in present if is_dropped(key, entry)])
+
+    # -- the rest --------------------------------------------------------------------------------------
+
+    def check(self) -> TierHealth:
+        """Return that it is up: memory does not fail, it is full."""
+        usage = self.usage()
+        return TierHealth(
+            status=Status.UP,
+            latency_ms=0.0,
+            detail={"entries": usage.entries, "size": usage.size, "max_size": self._size},
+        )
+
+    def usage(self) -> TierUsage:
+        """Return how many entries it holds, and about how many bytes they take."""
+        return TierUsage(len(self._index), int(self._order.currsize))
+
+    def close(self) -> None:
+        """Let go of all entries."""
+        with self._lock:
+            self._empty()
+
+    # -- under the lock --------------------------------------------------------------------------------
+
+    def _weigh(self, key: Key, entry: Entry) -> int:
+        # Called outside the lock: a sizer is the user's code.
+        return ENTRY_OVERHEAD + len(key) + self._sizer(entry.value)
+
+    def _is_revoked(self, entry: Entry) -> bool:
+        revoked = self._revoked
+        return any(revoked.get(tag, token) != token for tag, token in entry.stamps)
+
+    def _store(self, key: Key, entry: Entry, weight: int) -> bool:
+        if weight > self._size // _LARGEST_PART:
+            self.counters.refused_sizes += 1
+            return False
+        self._remove(key)
+        while self._order.currsize + weight > self._size or len(self._index) == self._max_entries:
+            self._evict()
+        self._index[key] = entry
+        self._order[key] = weight
+        for tag, _ in entry.stamps:
+            if tag:
+                self._tagged.setdefault(tag, set()).add(key)
+        return True
+
+    def _evict(self) -> None:
+        # Once around at most: readers may set marks as fast as this clears them.
+        for _ in range(len(self._index)):
+            key, weight = self._order.popitem()
+            self._order[key] = weight
+            entry = self._index[key]
+            if not entry.marked:
+                break
+            entry.marked = False
+        self._remove(key)
+        self.counters.evictions += 1
+
+    def _remove(self, key: Key) -> bool:
+        entry = self._index.pop(key, None)
+        if entry is None:
+            return False
+        del self._order[key]
+        for tag, _ in entry.stamps:
+            keys = self._tagged.get(tag)
+            if keys is not None:
+                keys.discard(key)
+                if not keys:
+                    del self._tagged[tag]
+        return True
+
+    def _move(self, keys: Iterable[Key]) -> None:
+        for stripe in {hash(key) % _STRIPES for key in keys}:
+            self._stripes[stripe] += 1
+
+    def _void_all(self) -> None:
+        # In place: `reserve_many` reads the list without the lock.
+        for stripe in range(_STRIPES):
+            self._stripes[stripe] += 1
+
+    def _sweep_when_due(self) -> None:
+        """Remove what is gone, once for as many writes as there are entries: constant work a write."""
+        self._writes_until_sweep -= 1
+        if self._writes_until_sweep > 0:
+            return
+        now = self._clock.now()
+        gone = [key for key, entry in self._index.items() if judge(entry, now) is State.GONE]
+        for key in gone:
+            self._remove(key)
+        self.counters.expired += len(gone)
+        self._writes_until_sweep = max(64, len(self._index))

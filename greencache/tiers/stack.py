@@ -1,0 +1,73 @@
+"""The tiers of one cache, from the nearest to the deepest."""
+
+from collections.abc import Sequence
+
+from greencache.clock import Clock
+from greencache.entry import Entry
+from greencache.errors import InvalidOptionError
+from greencache.tiers.guarded import GuardedTier
+from greencache.tiers.memory import MemoryTier
+from greencache.typing import CacheTier, Seconds
+
+__all__ = ["Stack"]
+
+
+class Stack:
+    """The tiers of one cache.
+
+    Args:
+        memory: L1, if there is one.
+        shared: The tiers that other processes use too, from the nearest to the deepest.
+        clock: Where the time comes from.
+    """
+
+    def __init__(self, memory: MemoryTier | None, shared: Sequence[GuardedTier], clock: Clock) -> None:
+        self.memory = memory
+        self.shared = tuple(shared)
+        self.clock = clock
+        self.authority = self._find_authority()
+        self.tiers: tuple[MemoryTier | GuardedTier, ...] = (
+            self.shared if self.memory is None else (self.memory, *self.shared)
+        )
+
+    def _find_authority(self) -> GuardedTier | None:
+        """Return the deepest writable Redis tier, else the table, else none: then L1 is its own."""
+        writable = [tier for tier in self.shared if tier.writable]
+        redis = [tier for tier in writable if tier.name < CacheTier.L4]
+        candidates = redis or writable
+        return candidates[-1] if candidates else None
+
+    @property
+    def ahead_of_authority(self) -> tuple[GuardedTier, ...]:
+        """The shared tiers above the authority: what a host has to itself, and must forget by itself."""
+        if self.authority is None:
+            return ()
+        return tuple(tier for tier in self.shared if tier.name < self.authority.name)
+
+    def check_tier(self, tier: CacheTier) -> None:
+        """Refuse a tier that an entry cannot be kept in.
+
+        Raises:
+            InvalidOptionError: If this cache has no such writable tier.
+        """
+        names = [each.name for each in self.tiers if each.writable]
+        if tier not in names:
+            known = ", ".join(map(str, names)) or "none"
+            raise InvalidOptionError(f"tier must be one that this cache writes to ({known}), got {tier!s}")
+
+    def default_ttl(self, deepest: CacheTier | None) -> Seconds | None:
+        """Return the ttl of the deepest tier that keeps an entry for which none was given."""
+        ttls = [tier.ttl for tier in self.tiers if tier.writable and (deepest is None or tier.name <= deepest)]
+        return ttls[-1] if ttls else None
+
+    def kept(self, tier: "MemoryTier | GuardedTier", entry: Entry) -> Entry:
+        """Return the entry as a tier keeps it: above the deepest, no longer than the tier's own ttl."""
+        deepest = self.tiers[-1].name if entry.tier is None else entry.tier
+        if tier.ttl is None or tier.name >= deepest:
+            return entry
+        return entry.retained(self.clock.now() + tier.ttl)
+
+    def close(self) -> None:
+        """Close every tier."""
+        for tier in self.tiers:
+            tier.close()
