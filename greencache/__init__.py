@@ -56,12 +56,29 @@ _HOMES = {
     "cached_with_invalidation": "greencache.decorators",
 }
 
-__all__ = [  # noqa: RUF022 -- as sorted in `_HOMES`
-    "CacheAside", "CacheConfig", "CacheManager", "CacheTier", "CodecError", "ConfigurationError", "DecodeError",
-    "EncodeError", "GreencacheError", "InvalidArgumentError", "InvalidKeyError", "InvalidOptionError",
-    "InvalidationPending", "MISSING", "RedisManager", "TierUnavailableError", "UNSET", "UnsupportedFunctionError",
-    "WriteThrough", "cached", "cached_with_invalidation",
-]  # fmt: skip
+__all__ = [
+    "MISSING",
+    "UNSET",
+    "CacheAside",
+    "CacheConfig",
+    "CacheManager",
+    "CacheTier",
+    "CodecError",
+    "ConfigurationError",
+    "DecodeError",
+    "EncodeError",
+    "GreencacheError",
+    "InvalidArgumentError",
+    "InvalidKeyError",
+    "InvalidOptionError",
+    "InvalidationPending",
+    "RedisManager",
+    "TierUnavailableError",
+    "UnsupportedFunctionError",
+    "WriteThrough",
+    "cached",
+    "cached_with_invalidation",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -143,9 +143,7 @@ class _Builder:
         if is_shared and not has_bus and max_staleness is not None:
             # Nobody tells this process what others have invalidated, so L1 asks that often instead.
             ttl = max_staleness if ttl is None else min(ttl, max_staleness)
-        return [
-            MemoryTier(l1.size, max_entries=l1.max_entries, ttl=ttl, policy=l1.policy, clock=self._clock)
-        ]
+        return [MemoryTier(l1.size, max_entries=l1.max_entries, ttl=ttl, policy=l1.policy, clock=self._clock)]
 
     def _redis_tiers(self) -> list[Tier]:
         tiers: list[Tier] = []
@@ -261,7 +259,8 @@ def _recorder(config: CacheConfig, clock: Clock) -> Recorder:
     return StructlogRecorder(
         redact_keys=logging.redact_keys,
         level=logging.level,
-        max_per_second=logging.max_per_second,
+        burst=logging.max_per_second,
+        period=1.0,
         clock=clock,
     )
 
@@ -295,4 +294,3 @@ def _view_specs(config: L4Config) -> list[ViewSpec]:
         ViewSpec(view.name, view.key, columns=view.key_columns, value=view.value, ttl=view.max_age)
         for view in config.views
     ]
-

@@ -35,6 +35,7 @@ class Coherence:
     def __init__(
         self,
         stack: Stack,
+        *,
         strategy: Strategy,
         stamps: StampTable,
         flights: FlightTable,
@@ -116,7 +117,9 @@ class Coherence:
                     raise
                 outcome.pending[authority.name.name] = authority.queue(pending)
         if outcome.pending:
-            self._recorder.record(Event(EventKind.INVALIDATION_PENDING, detail={"tiers": list(outcome.pending)}))
+            self._recorder.record(
+                Event(EventKind.INVALIDATION_PENDING, detail={"tiers": list(outcome.pending)})
+            )
             tiers = ", ".join(outcome.pending)
             raise InvalidationPending(
                 f"done everywhere but in {tiers}, out of reach; queued, and replayed before it is read again",

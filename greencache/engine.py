@@ -1,7 +1,6 @@
 """The parts of one cache, put together: what the manager and the asyncio facade both conduct."""
 
 import math
-import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,7 +11,6 @@ from greencache.coherence import Coherence
 from greencache.entry import Entry, State, judge
 from greencache.errors import ConfigurationError, TierUnavailableError
 from greencache.events import NullRecorder, Recorder
-from greencache.forks import after_fork_in_child
 from greencache.health import HealthReport, TierReport, overall
 from greencache.keys import Pattern, check_namespace
 from greencache.loading import Leader, Reader
@@ -20,7 +18,7 @@ from greencache.options import EntryOptions
 from greencache.stamps import NAMESPACE, StampTable
 from greencache.stats import CacheStats, TierCounters, TierStats
 from greencache.strategies import CacheAside, Strategy
-from greencache.tiers.base import Status, StampStore, Tier
+from greencache.tiers.base import StampStore, Status, Tier
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.pending import Pending
@@ -71,14 +69,15 @@ class Engine:
         leader = Leader(self.stack, chosen, self.stamps, self.recorder, patience=patience)
         self._reader = Reader(leader, memory, self.bus, self.recorder, patience=patience)
         self._coherence = Coherence(
-            self.stack, chosen, self.stamps, self._reader.flights, self.bus, self.recorder
+            self.stack,
+            strategy=chosen,
+            stamps=self.stamps,
+            flights=self._reader.flights,
+            bus=self.bus,
+            recorder=self.recorder,
         )
-        self._is_started = False
-        self._reset_after_fork()
-        after_fork_in_child(self._reset_after_fork)
-
-    def _reset_after_fork(self) -> None:
-        self._start_lock = threading.Lock()
+        # Acquired once, by whoever starts the bus, and never released. The bus itself knows of forks.
+        self._unstarted = threading.Lock()
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -101,9 +100,7 @@ class Engine:
         self.start()
         return self._reader.load_many([key], lambda _: {key: loader()}, options, held)[key]
 
-    def load_many(
-        self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions
-    ) -> dict[Key, Entry]:
+    def load_many(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> dict[Key, Entry]:
         """Return the entries of keys, found or loaded."""
         found, held = self._look_in_memory(keys)
         missing = [key for key in keys if key not in found]
@@ -168,12 +165,8 @@ class Engine:
 
     def start(self) -> None:
         """Begin to listen to the bus, once."""
-        if self._is_started:
+        if self._unstarted.locked() or not self._unstarted.acquire(blocking=False):
             return
-        with self._start_lock:
-            if self._is_started:
-                return
-            self._is_started = True
         self.bus.start(self._coherence.receive)
 
     def initialize(self, *, strict: bool) -> None:

@@ -42,7 +42,18 @@ class Entry:
         size: Encoded bytes; 0 when unknown.
     """
 
-    __slots__ = ("cost", "created", "due_at", "fresh_until", "marked", "size", "stale_until", "stamps", "tier", "value")
+    __slots__ = (
+        "cost",
+        "created",
+        "due_at",
+        "fresh_until",
+        "marked",
+        "size",
+        "stale_until",
+        "stamps",
+        "tier",
+        "value",
+    )
 
     def __init__(
         self,
@@ -98,7 +109,7 @@ class Entry:
 
     def __repr__(self) -> str:
         # The value is the user's business and must not reach a log by accident.
-        return f"<Entry fresh_until={self.fresh_until:.3f} stale_until={self.stale_until:.3f} stamps={len(self.stamps)}>"
+        return f"<Entry fresh_until={self.fresh_until:.3f} stale_until={self.stale_until:.3f}>"
 
 
 def judge(entry: Entry, now: Seconds) -> State:

@@ -32,7 +32,7 @@ def check_duration(name: str, value: Any) -> Seconds:
 class EntryOptionArguments(TypedDict, total=False):
     """The fields of `EntryOptions` as arguments of a call."""
 
-    ttl: Seconds | None | Unset
+    ttl: Seconds | Unset | None
     stale_ttl: Seconds | Unset
     refresh_ahead: float | Unset
     jitter: float | Unset
@@ -58,7 +58,7 @@ class EntryOptions:
         InvalidOptionError: If one of them is out of its range.
     """
 
-    ttl: Seconds | None | Unset = UNSET
+    ttl: Seconds | Unset | None = UNSET
     stale_ttl: Seconds | Unset = UNSET
     refresh_ahead: float | Unset = UNSET
     jitter: float | Unset = UNSET
@@ -85,7 +85,8 @@ class EntryOptions:
         chosen = {
             field.name: getattr(defaults, field.name)
             for field in dataclasses.fields(self)
-            if getattr(self, field.name) in (UNSET, None, ()) and not (field.name == "ttl" and self.ttl is None)
+            if getattr(self, field.name) in (UNSET, None, ())
+            and not (field.name == "ttl" and self.ttl is None)
         }
         return dataclasses.replace(self, **chosen)
 

@@ -4,7 +4,18 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-__all__ = ["MISSING", "UNSET", "BatchLoader", "CacheTier", "Key", "Loader", "Missing", "Seconds", "Unset", "Writer"]
+__all__ = [
+    "MISSING",
+    "UNSET",
+    "BatchLoader",
+    "CacheTier",
+    "Key",
+    "Loader",
+    "Missing",
+    "Seconds",
+    "Unset",
+    "Writer",
+]
 
 V = TypeVar("V")
 

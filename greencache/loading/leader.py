@@ -47,8 +47,7 @@ class Leader:
         self._stamps = stamps
         self._recorder = recorder
         self._patience = patience
-        # `time.sleep` is looked up when it is called, so that a late monkey patch is honoured.
-        self._sleep = sleep or (lambda seconds: time.sleep(seconds))
+        self._sleep = sleep
         self.now = stack.clock.now
 
     def find(self, keys: list[Key], held: Mapping[Key, Entry]) -> dict[Key, Entry]:
@@ -89,7 +88,9 @@ class Leader:
             loaded = self._load(mine, loader, options, descent) if mine else {}
             # Filled before others are waited for: they may be waiting for this.
             self._strategy.climb(self._stack, descent, descent.found | loaded)
-            late = self._await_others(descent.lacks(key for key in keys if key not in loaded), loader, options, descent)
+            late = self._await_others(
+                descent.lacks(key for key in keys if key not in loaded), loader, options, descent
+            )
         finally:
             self._strategy.release(descent)
         return descent.found | descent.served | loaded | late
@@ -182,7 +183,8 @@ class Leader:
         pause = _FIRST_PAUSE
         left: list[Key] = []
         while waiting and authority is not None and authority.is_up and self.now() < deadline:
-            self._sleep(pause)
+            # Looked up when it is called, so that a late monkey patch is honoured.
+            (self._sleep or time.sleep)(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
             descent.found.update(authority.look(waiting)[0])
             waiting = descent.lacks(waiting)

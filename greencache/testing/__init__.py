@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from greencache.testing.clock import FakeClock
+    from greencache.testing.conformance import TierSuite
     from greencache.testing.servers import NoServerAvailable, PostgresServer, RedisServer
     from greencache.testing.waiting import WaitTimeoutError, wait_until
 
@@ -13,6 +14,7 @@ __all__ = [
     "NoServerAvailable",
     "PostgresServer",
     "RedisServer",
+    "TierSuite",
     "WaitTimeoutError",
     "wait_until",
 ]
@@ -22,6 +24,7 @@ _HOMES = {
     "NoServerAvailable": "servers",
     "PostgresServer": "servers",
     "RedisServer": "servers",
+    "TierSuite": "conformance",
     "WaitTimeoutError": "waiting",
     "wait_until": "waiting",
 }

@@ -102,8 +102,9 @@ class MemoryTier:
         return found
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
-        """Return the stripe counters of the keys. Takes no lock: a drop that is under way moves the
-        counter after this reads it, which voids the lease, or before, and then it has removed the entry."""
+        """Return the stripe counters of the keys."""
+        # No lock: a drop that is under way moves the counter after this, which voids the lease, or did so
+        # before, and then whatever is read below was read after it.
         stripes = self._stripes
         return {key: stripes[hash(key) % _STRIPES] for key in keys}
 

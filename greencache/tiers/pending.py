@@ -26,7 +26,10 @@ class Pending:
     __slots__ = ("queued",)
 
     def __init__(
-        self, keys: Iterable[Key] = (), patterns: Iterable[Pattern] = (), stamps: Mapping[str, str] | None = None
+        self,
+        keys: Iterable[Key] = (),
+        patterns: Iterable[Pattern] = (),
+        stamps: Mapping[str, str] | None = None,
     ) -> None:
         self.queued: dict[_Name, tuple[int, Any]] = {("key", key): (0, key) for key in keys}
         self.queued.update({("pattern", pattern.text): (0, pattern) for pattern in patterns})

@@ -57,7 +57,9 @@ class Stack:
 
     def default_ttl(self, deepest: CacheTier | None) -> Seconds | None:
         """Return the ttl of the deepest tier that keeps an entry for which none was given."""
-        ttls = [tier.ttl for tier in self.tiers if tier.writable and (deepest is None or tier.name <= deepest)]
+        ttls = [
+            tier.ttl for tier in self.tiers if tier.writable and (deepest is None or tier.name <= deepest)
+        ]
         return ttls[-1] if ttls else None
 
     def kept(self, tier: "MemoryTier | GuardedTier", entry: Entry) -> Entry:

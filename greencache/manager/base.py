@@ -1,0 +1,54 @@
+"""What all verbs share: the engine behind them, and their options."""
+
+from collections.abc import Callable, Iterable
+
+from greencache.engine import Engine
+from greencache.entry import Entry
+from greencache.errors import InvalidKeyError
+from greencache.keys import check_key, check_tag
+from greencache.options import EntryOptionArguments, EntryOptions
+from greencache.typing import Key
+
+__all__ = ["Verbs", "checked_keys", "not_one_text"]
+
+
+class Verbs:
+    """The engine of a cache, and the options of its entries.
+
+    Args:
+        engine: Does the work.
+        defaults: Options of entries for which a call gives none.
+    """
+
+    def __init__(self, engine: Engine, defaults: EntryOptions) -> None:
+        self._engine = engine
+        self._defaults = defaults
+        # What an L1 hit touches, without a detour through the engine.
+        self._peek: Callable[[Key], Entry | None] = engine.peek
+        self._counters = engine.memory_counters
+        self._now = engine.clock.now
+        self._bus = engine.bus
+
+    def _options(self, options: EntryOptionArguments) -> EntryOptions:
+        chosen = EntryOptions(**options)
+        for tag in chosen.tags:
+            check_tag(tag)
+        if chosen.tier is not None:
+            self._engine.stack.check_tier(chosen.tier)
+        return chosen.over(self._defaults)
+
+
+def checked_keys(keys: Iterable[Key]) -> list[Key]:
+    """Return keys, each once, after checking them."""
+    return list(dict.fromkeys(map(check_key, not_one_text(keys))))
+
+
+def not_one_text(names: Iterable[str]) -> Iterable[str]:
+    """Return names, after refusing a text, whose characters nobody means.
+
+    Raises:
+        InvalidKeyError: If it is one text.
+    """
+    if isinstance(names, str):
+        raise InvalidKeyError(f"expected several names, got the one text {names!r}; put it into a list")
+    return names

@@ -1,0 +1,148 @@
+"""CacheManager: the cache that users hold."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from greencache.bus.base import Bus
+from greencache.clock import Clock
+from greencache.engine import Engine
+from greencache.events import Recorder
+from greencache.health import HealthReport
+from greencache.manager.reads import Reads
+from greencache.manager.writes import Writes
+from greencache.options import EntryOptions
+from greencache.stats import CacheStats
+from greencache.strategies import Strategy
+from greencache.tiers.base import Tier
+from greencache.typing import Seconds
+
+if TYPE_CHECKING:
+    from greencache.config import CacheConfig
+
+__all__ = ["CacheManager"]
+
+
+class CacheManager(Reads, Writes):
+    """A cache over up to four tiers; without arguments, a cache in this process's memory.
+
+    All methods may be called from any thread or greenlet. What is given as a value may be returned to
+    other callers as the same object: treat it as read-only. `None` is a value like any other.
+
+    Args:
+        tiers: The tiers from the nearest to the deepest, an L1 among them if one is wanted; `None` for
+            an L1 of 5 MB alone. `from_urls` and `from_config` build them.
+        namespace: Keeps this cache's keys apart from all others on the same servers.
+        strategy: The order of reads and writes; cache-aside if not given.
+        bus: Tells other processes what they must forget; needed when they share a tier.
+        defaults: Options of entries for which a call gives none.
+        max_staleness: Seconds after an acknowledged invalidation in another process past which L1 does
+            not serve what it held before; `None` for as long as its ttl.
+        patience: Seconds to wait for somebody else's load of a key before loading it oneself.
+        recorder: Is told of what happens.
+        clock: Where the time comes from.
+
+    Raises:
+        ConfigurationError: If the parts do not fit together.
+    """
+
+    def __init__(
+        self,
+        tiers: Sequence[Tier] | None = None,
+        *,
+        namespace: str = "default",
+        strategy: Strategy | None = None,
+        bus: Bus | None = None,
+        defaults: EntryOptions | None = None,
+        max_staleness: Seconds | None = 2.0,
+        patience: Seconds = 10.0,
+        recorder: Recorder | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        engine = Engine(
+            tiers,
+            namespace=namespace,
+            strategy=strategy,
+            bus=bus,
+            max_staleness=max_staleness,
+            patience=patience,
+            recorder=recorder,
+            clock=clock,
+        )
+        super().__init__(engine, defaults or EntryOptions())
+        self.namespace = namespace
+
+    @classmethod
+    def from_urls(
+        cls,
+        *,
+        l1: str | int | None = "5MB",
+        l2: str | None = None,
+        l3: str | None = None,
+        l4: str | None = None,
+        namespace: str = "default",
+        **options: Any,
+    ) -> Self:
+        """Return a cache over the servers at these addresses.
+
+        Args:
+            l1: Bytes of L1, such as "5MB"; `None` for no L1.
+            l2: Address of the host's Redis, such as "redis://localhost:6379/0".
+            l3: Address of the Redis that all hosts share.
+            l4: Address of PostgreSQL, such as "postgresql://user@host/database".
+            namespace: Keeps this cache's keys apart from all others on the same servers.
+            options: As of `greencache.build.from_urls`.
+
+        Raises:
+            ConfigurationError: If an address or a size cannot be understood.
+        """
+        from greencache.build import from_urls
+
+        return from_urls(cls, l1=l1, l2=l2, l3=l3, l4=l4, namespace=namespace, **options)
+
+    @classmethod
+    def from_config(cls, path: "CacheConfig | str | os.PathLike[str]", *, profile: str | None = None) -> Self:
+        """Return the cache that a YAML file describes, overruled by the environment (`GREENCACHE__…`).
+
+        Args:
+            path: The file, or a `CacheConfig`.
+            profile: Which of its profiles; by default what `GREENCACHE_PROFILE` names.
+
+        Raises:
+            ConfigurationError: If the file cannot be read or understood.
+        """
+        from greencache.build import from_config
+
+        return from_config(cls, path, profile=profile)
+
+    def initialize(self, *, strict: bool = False) -> Self:
+        """Connect to all servers, install what they need, and listen to the bus; then return the cache.
+
+        Need not be called: the first call that goes beyond L1 does the same.
+
+        Args:
+            strict: Whether to raise when a server is out of reach, instead of recording it and going on.
+
+        Raises:
+            TierUnavailableError: If `strict` and a server is out of reach.
+        """
+        self._engine.initialize(strict=strict)
+        return self
+
+    def get_stats(self) -> CacheStats:
+        """Return the counts of this process so far; subtract two to see what happened between."""
+        return self._engine.stats()
+
+    def health_check(self) -> HealthReport:
+        """Ask every tier how it is doing. Raises nothing: an outage is a finding."""
+        return self._engine.health()
+
+    def close(self) -> None:
+        """Finish background reloads, stop listening, and give back connections; may be called twice."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

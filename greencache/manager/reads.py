@@ -1,0 +1,126 @@
+"""The verbs that read."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar, Unpack
+
+from greencache.errors import InvalidKeyError
+from greencache.keys import check_key
+from greencache.manager.base import Verbs, checked_keys
+from greencache.options import EntryOptionArguments
+from greencache.typing import BatchLoader, Key, Loader
+
+__all__ = ["Reads"]
+
+D = TypeVar("D")
+V = TypeVar("V")
+
+
+class Reads(Verbs):
+    """The verbs that read."""
+
+    def get(self, key: Key, default: D | None = None) -> Any | D | None:
+        """Return a cached value.
+
+        Args:
+            key: Up to 1 KiB of text.
+            default: What to return on a miss; give `MISSING` to tell a miss from a cached `None`.
+
+        Raises:
+            InvalidKeyError: If the key cannot be one.
+        """
+        try:
+            entry = self._peek(key)
+        except TypeError as error:
+            raise InvalidKeyError(f"a key must be text, got {type(key).__name__}") from error
+        if entry is not None:
+            now = self._now()
+            if now < entry.due_at and now < self._bus.trusted_until:
+                self._counters.hits += 1
+                entry.marked = True
+                return entry.value
+        found = self._engine.find([check_key(key)])
+        return found[key].value if key in found else default
+
+    def get_or_load(
+        self,
+        key: Key,
+        loader: Loader[V],
+        **options: Unpack[EntryOptionArguments],
+    ) -> V:
+        """Return a cached value, or load it; one caller loads, and all others wait for what it finds.
+
+        A value whose load began before an invalidation of its key or tags is returned but not stored.
+
+        Args:
+            key: Up to 1 KiB of text.
+            loader: Reads the value from its source; takes nothing.
+            options: `ttl`, `tags`, `tier`, `stale_ttl`, `refresh_ahead`, `jitter`, as of `EntryOptions`.
+
+        Raises:
+            InvalidArgumentError: If the key or an option cannot be used.
+            Exception: What the loader raises, unchanged, if there is no stale value to serve instead.
+        """
+        try:
+            entry = self._peek(key)
+        except TypeError as error:
+            raise InvalidKeyError(f"a key must be text, got {type(key).__name__}") from error
+        if entry is not None:
+            now = self._now()
+            if now < entry.due_at and now < self._bus.trusted_until:
+                self._counters.hits += 1
+                entry.marked = True
+                return entry.value  # type: ignore[no-any-return]
+        entry = self._engine.load(check_key(key), loader, self._options(options))
+        return entry.value  # type: ignore[no-any-return]
+
+    def mget(self, keys: Iterable[Key]) -> dict[Key, Any]:
+        """Return the cached values of keys; keys that are not cached are left out.
+
+        Raises:
+            InvalidKeyError: If one cannot be a key.
+        """
+        return {key: entry.value for key, entry in self._engine.find(checked_keys(keys)).items()}
+
+    def get_or_load_many(
+        self,
+        keys: Iterable[Key],
+        loader: BatchLoader[V],
+        **options: Unpack[EntryOptionArguments],
+    ) -> dict[Key, V]:
+        """Return the values of keys, loading what is missing by one call of the loader.
+
+        Args:
+            keys: What to look for.
+            loader: Takes the missing keys, returns their values; keys that do not exist are left out.
+            options: As of `get_or_load`.
+
+        Returns:
+            The values by key, without the keys that the loader left out.
+
+        Raises:
+            InvalidArgumentError: If a key or an option cannot be used.
+            Exception: What the loader raises, unchanged, if there are no stale values to serve instead.
+        """
+        found = self._engine.load_many(checked_keys(keys), loader, self._options(options))
+        return {key: entry.value for key, entry in found.items()}
+
+    def refresh(
+        self,
+        key: Key,
+        loader: Loader[V],
+        **options: Unpack[EntryOptionArguments],
+    ) -> V:
+        """Drop a key everywhere, load it anew, and return the value.
+
+        Args:
+            key: As of `get_or_load`.
+            loader: As of `get_or_load`.
+            options: As of `get_or_load`.
+
+        Raises:
+            InvalidationPending: If a tier could not be reached; nothing is loaded then.
+            Exception: What the loader raises, unchanged.
+        """
+        chosen = self._options(options)
+        self._engine.drop([check_key(key)])
+        return self._engine.load(key, loader, chosen).value  # type: ignore[no-any-return]

@@ -1,0 +1,246 @@
+"""Entries in a table of PostgreSQL, with a lease in each row.
+
+Every method is one statement for each thousand keys, and may be sent again when an answer got lost. The
+server's clock alone says when a lease or an entry has ended. Beside each statement, in `backends/sql/`, it is
+said who else may act while it runs.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from greencache.backends.postgres import PostgresManager, Row
+from greencache.clock import Clock
+from greencache.entry import Entry, State, judge, remaining
+from greencache.keys import Pattern, restore_text, storage_text
+from greencache.options import check_duration
+from greencache.stats import TierCounters
+from greencache.tiers.base import Lease, Status, TierHealth, TierUsage
+from greencache.tiers.border import Border
+from greencache.typing import CacheTier, Key, Seconds
+
+__all__ = ["PostgresTier"]
+
+T = TypeVar("T")
+
+_CHUNK = 1_000
+"""Keys in one statement: few enough that no other waits long for its rows."""
+_LONGEST: Seconds = 100 * 365 * 86_400
+"""A longer life than this would overflow the server's own arithmetic some day."""
+
+
+class PostgresTier:
+    """A tier in a table of PostgreSQL: survives everything, and is the authority where there is no Redis.
+
+    Args:
+        manager: Talks to the server; closed together with the tier.
+        border: Exchanges entries for bytes.
+        namespace: What keeps this cache's keys apart from others in the same table.
+        ttl: Seconds that it keeps an entry when no ttl was given; `None` for ever.
+        lease_ttl: Seconds after which a lease ends by itself.
+        clock: The clock that entry times are in.
+        counters: Counts what happens here.
+        name: Which tier it is.
+    """
+
+    writable = True
+
+    def __init__(
+        self,
+        manager: PostgresManager,
+        border: Border,
+        *,
+        namespace: str,
+        ttl: Seconds | None = None,
+        lease_ttl: Seconds = 10.0,
+        clock: Clock,
+        counters: TierCounters,
+        name: CacheTier = CacheTier.L4,
+    ) -> None:
+        self.name = name
+        self.ttl = ttl
+        self.counters = counters
+        self._manager = manager
+        self._border = border
+        self._namespace = namespace
+        self._lease_ttl = check_duration("lease_ttl", lease_ttl)
+        self._clock = clock
+
+    # -- entries ---------------------------------------------------------------------------------------
+
+    def get_many(self, keys: Iterable[Key]) -> dict[Key, Entry]:
+        """Return what is there, stale entries included, entries that are gone left out."""
+        found: dict[Key, Entry] = {}
+        for stored, data in self._rows("entries/get", keys=_stored(keys)):
+            key = restore_text(stored)
+            entry = self._border.decode(key, data)
+            # The row's own end is by the server's clock; the entry's, by the wall clock of who wrote it.
+            if entry is not None and judge(entry, self._clock.now()) is not State.GONE:
+                found[key] = entry
+        return found
+
+    def put_many(self, entries: Mapping[Key, Entry]) -> set[Key]:
+        """Store entries whatever is there, void all leases on their keys, and return the keys stored.
+
+        Raises:
+            EncodeError: If one cannot be encoded; nothing was stored then.
+        """
+        encoded = self._border.encode_put(entries)
+        self._remove([key for key in entries if key not in encoded])
+        rows = self._rows(
+            "entries/put",
+            keys=_stored(encoded),
+            values=list(encoded.values()),
+            seconds=[self._lifetime(entries[key]) for key in encoded],
+        )
+        self.counters.puts += len(rows)
+        return _restored(rows)
+
+    def drop_many(self, keys: Iterable[Key]) -> int:
+        """Remove entries, void all leases on their keys, and return how many entries there were."""
+        removed = self._remove(keys)
+        self.counters.drops += removed
+        return removed
+
+    def drop_matching(self, pattern: Pattern) -> int:
+        """Remove the entries whose keys match, void leases likewise, and return how many entries.
+
+        A walk in key order. What is not found because it came behind the walk was reserved after the walk
+        began, so its load began after it too, and may be stored.
+        """
+        if pattern.literal is not None:
+            return self.drop_many([pattern.literal])
+        # LIKE finds more than what matches.
+        return sum(self.drop_many(filter(pattern.matches, page)) for page in self._walk(pattern.like()))
+
+    # -- leases ----------------------------------------------------------------------------------------
+
+    def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
+        """Return leases on the keys that nobody else has a lease on."""
+        # Unique per fill, not per process, and drawn anew after a fork without anybody's help.
+        batch = secrets.token_hex(12)
+        leases = {key: f"{batch}-{number:x}" for number, key in enumerate(dict.fromkeys(keys))}
+        rows = self._rows(
+            "entries/reserve", self._lease_ttl, keys=_stored(leases), leases=list(leases.values())
+        )
+        return {key: leases[key] for key in _restored(rows)}
+
+    def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key]:
+        """Store entries whose lease is still good, which uses it up, and return the keys stored."""
+        leased = {key: entry for key, entry in entries.items() if key in leases}
+        encoded = self._border.encode_fill(leased.items())
+        rows = self._rows(
+            "entries/fill",
+            keys=_stored(encoded),
+            values=list(encoded.values()),
+            leases=[leases[key] for key in encoded],
+            seconds=[self._lifetime(entries[key]) for key in encoded],
+        )
+        self.counters.fills += len(rows)
+        self.counters.refused_fills += len(encoded) - len(rows)
+        # Others need not wait for what this tier will never hold.
+        self.release_many({key: leases[key] for key in leased if key not in encoded})
+        return _restored(rows)
+
+    def release_many(self, leases: Mapping[Key, Lease]) -> None:
+        """Give up leases that will not be used; one that is somebody else's by now stays."""
+        self._rows("entries/release", keys=_stored(leases), leases=list(leases.values()))
+
+    def extend_many(self, leases: Mapping[Key, Lease]) -> set[Key]:
+        """Let leases last for another full life, and return the keys whose lease is still good."""
+        rows = self._rows(
+            "entries/extend", self._lease_ttl, keys=_stored(leases), leases=list(leases.values())
+        )
+        return _restored(rows)
+
+    # -- stamps ----------------------------------------------------------------------------------------
+
+    def read_stamps(self, tags: Iterable[str]) -> dict[str, str]:
+        """Return the current stamp of each tag; a missing one is created, once for all processes."""
+        wanted = dict.fromkeys(tags)
+        current = self._stamps("stamps/read", tags=_stored(wanted))
+        missing = [tag for tag in wanted if tag not in current]
+        proposed = [secrets.token_hex(12) for _ in missing]
+        return current | self._stamps("stamps/create", tags=_stored(missing), stamps=proposed)
+
+    def replace_stamps(self, stamps: Mapping[str, str]) -> None:
+        """Make these the current stamps of their tags."""
+        self._rows("stamps/replace", tags=_stored(stamps), stamps=list(stamps.values()))
+
+    # -- the rest --------------------------------------------------------------------------------------
+
+    def sweep(self, limit: int = 1_000) -> int:
+        """Delete what has ended, in one batch, and return how many rows that were; fewer than `limit`: all.
+
+        Args:
+            limit: Rows at most. Rows in use by others are passed over, so many may sweep at once.
+        """
+        self._manager.ensure_schema()
+        query = self._manager.statement("entries/sweep")
+        removed = self._manager.execute(query, {"namespace": self._namespace, "limit": limit})
+        self.counters.expired += removed
+        return removed
+
+    def check(self) -> TierHealth:
+        """Ask the server how it is doing. Raises nothing: an outage is a finding."""
+        health = self._manager.check()
+        return TierHealth(
+            status=Status.UP if health.up else Status.DOWN,
+            latency_ms=health.latency_ms,
+            error=health.error,
+            detail=health.detail(),
+        )
+
+    def usage(self) -> TierUsage:
+        """Return what the table holds of this namespace; costs a scan of it."""
+        self._manager.ensure_schema()
+        query = self._manager.statement("entries/usage")
+        [(entries, size)] = self._manager.fetch(query, {"namespace": self._namespace})
+        return TierUsage(entries, size)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._manager.close()
+
+    def _rows(self, name: str, ttl: Seconds = 0.0, **columns: Sequence[Any]) -> list[Row]:
+        """Run a statement over columns of equal length, a part at a time, and return its rows."""
+        self._manager.ensure_schema()
+        query = self._manager.statement(name)
+        length = len(next(iter(columns.values())))
+        rows: list[Row] = []
+        for start in range(0, length, _CHUNK):
+            part = {column: values[start : start + _CHUNK] for column, values in columns.items()}
+            rows += self._manager.fetch(query, {"namespace": self._namespace, "ttl": ttl, **part})
+        return rows
+
+    def _remove(self, keys: Iterable[Key]) -> int:
+        return sum(count for (count,) in self._rows("entries/drop", keys=_stored(dict.fromkeys(keys))))
+
+    def _stamps(self, name: str, **columns: Sequence[str]) -> dict[str, str]:
+        rows = self._rows(name, 0.0, **columns)
+        return {restore_text(tag): stamp for tag, stamp in rows}
+
+    def _walk(self, like: str) -> Iterator[list[Key]]:
+        """Yield the keys of all rows, lone leases included, that a LIKE pattern finds."""
+        self._manager.ensure_schema()
+        query = self._manager.statement("entries/match")
+        after = ""
+        while True:
+            bounds = {"namespace": self._namespace, "like": like, "after": after, "limit": _CHUNK}
+            page = [stored for (stored,) in self._manager.fetch(query, bounds)]
+            if not page:
+                return
+            yield [restore_text(stored) for stored in page]
+            after = page[-1]
+
+    def _lifetime(self, entry: Entry) -> Seconds | None:
+        left = remaining(entry.stale_until, self._clock.now())
+        return None if left is None or left > _LONGEST else left
+
+
+def _stored(texts: Iterable[str]) -> list[str]:
+    return [storage_text(text) for text in texts]
+
+
+def _restored(rows: Iterable[Row]) -> set[Key]:
+    return {restore_text(stored) for (stored,) in rows}

@@ -1,0 +1,298 @@
+"""Entries in a Redis server, with a lease beside each value.
+
+Redis sees commands more than once, or long after their caller has given up: a reply gets lost, and the
+command is sent again. Each method says what such a command does then.
+"""
+
+import dataclasses
+import math
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from greencache.backends.redis import RedisManager
+from greencache.backends.redis_names import RedisNames
+from greencache.backends.scripts import load_script
+from greencache.clock import Clock
+from greencache.entry import Entry, State, judge, remaining
+from greencache.errors import ServerReplyError
+from greencache.keys import Pattern
+from greencache.stats import TierCounters
+from greencache.tiers.base import Lease, Status, TierHealth, TierUsage
+from greencache.tiers.border import Border
+from greencache.typing import CacheTier, Key, Seconds
+
+__all__ = ["RedisTier"]
+
+T = TypeVar("T")
+
+_CHUNK = 500
+"""Names in one command: few enough that no other client waits long for it."""
+_LONGEST = 100 * 365 * 86_400_000
+"""Milliseconds; a longer life than this would overflow the server's own arithmetic some day."""
+_TAG_STAMP_LIFE = 30 * 86_400
+"""Seconds; keeps the stamps of tags that nobody uses any more from piling up."""
+_EVERYTHING = Pattern("*")
+
+
+class RedisTier:
+    """A tier in Redis: L2 on this host, or L3 shared by all.
+
+    An entry is removed by the server when it is gone. That frees memory and decides nothing: how old an
+    entry is, is judged by its own times when it is read, so a server whose clock jumps makes entries vanish
+    early or linger, but never stale ones fresh.
+
+    Args:
+        name: Which tier it is.
+        manager: Talks to the server; closed together with the tier.
+        border: Exchanges entries for bytes.
+        namespace: What keeps this cache's keys apart from others in the same server.
+        ttl: Seconds that it keeps an entry when no ttl was given; `None` for ever.
+        lease_ttl: Seconds after which a lease ends by itself.
+        clock: The clock that entry times are in.
+        counters: Counts what happens here.
+    """
+
+    writable = True
+
+    def __init__(
+        self,
+        name: CacheTier,
+        manager: RedisManager,
+        border: Border,
+        *,
+        namespace: str,
+        ttl: Seconds | None,
+        lease_ttl: Seconds = 10.0,
+        clock: Clock,
+        counters: TierCounters,
+    ) -> None:
+        self.name = name
+        self.ttl = ttl
+        self.counters = counters
+        self._manager = manager
+        self._border = border
+        self._names = RedisNames(namespace)
+        self._lease_ms = max(1, math.ceil(lease_ttl * 1000))
+        self._clock = clock
+        self._fill = load_script("fill")
+        self._put = load_script("put")
+        self._release = load_script("release")
+        self._extend = load_script("extend")
+
+    def get_many(self, keys: Iterable[Key]) -> dict[Key, Entry]:
+        """Return what is there, stale entries included; one plain GET when one key is asked for."""
+        wanted = list(keys)
+        replies = self._read([self._names.value(key) for key in wanted])
+        now = self._clock.now()
+        found: dict[Key, Entry] = {}
+        for key, data in zip(wanted, replies, strict=True):
+            if data is None:
+                continue
+            entry = self._border.decode(key, data)
+            if entry is not None and judge(entry, now) is not State.GONE:
+                found[key] = entry
+        return found
+
+    def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
+        """Return leases on the keys that nobody else has a lease on."""
+        # Unique per fill, not per process, and drawn anew after a fork without anybody's help.
+        batch = secrets.token_hex(12)
+        tokens = {key: f"{batch}-{number:x}" for number, key in enumerate(dict.fromkeys(keys))}
+        replies = self._manager.execute_many(
+            [
+                (b"SET", self._names.lease(key), token, b"NX", b"PX", self._lease_ms)
+                for key, token in tokens.items()
+            ]
+        )
+        refused = [key for key, reply in zip(tokens, replies, strict=True) if not reply]
+        # A SET NX that was sent twice is refused by its own first arrival: read back whose lease it is.
+        for key, holder in zip(refused, self._read([self._names.lease(key) for key in refused]), strict=True):
+            if holder != tokens[key].encode():
+                del tokens[key]
+        return dict(tokens)
+
+    def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key]:
+        """Store entries whose lease is still good, in one round trip, and return the keys stored.
+
+        A fill that arrives twice is refused the second time, because the first has used its lease up: the
+        entry is there, or was dropped since, and the caller is told less than was done. One that arrives
+        late stores only if nothing has happened to its key, so it does what it would have done in time.
+        """
+        leased = {key: entry for key, entry in entries.items() if key in leases}
+        encoded = self._border.encode_fill(leased.items())
+        replies = self._manager.run_script_many(
+            self._fill,
+            [
+                (self._pair(key), [leases[key], data, self._lifetime(leased[key])])
+                for key, data in encoded.items()
+            ],
+        )
+        stored = {key for key, reply in zip(encoded, replies, strict=True) if reply}
+        self.counters.fills += len(stored)
+        self.counters.refused_fills += len(encoded) - len(stored)
+        # Others need not wait for what this tier will never hold.
+        self.release_many({key: leases[key] for key in leased if key not in encoded})
+        return stored
+
+    def release_many(self, leases: Mapping[Key, Lease]) -> None:
+        """Give up leases that will not be used; one that is somebody else's by now stays."""
+        self._manager.run_script_many(
+            self._release, [([self._names.lease(key)], [token]) for key, token in leases.items()]
+        )
+
+    def extend_many(self, leases: Mapping[Key, Lease]) -> set[Key]:
+        """Let leases last for another full life, and return the keys whose lease is still good."""
+        replies = self._manager.run_script_many(
+            self._extend,
+            [([self._names.lease(key)], [token, self._lease_ms]) for key, token in leases.items()],
+        )
+        return {key for key, reply in zip(leases, replies, strict=True) if reply}
+
+    def put_many(self, entries: Mapping[Key, Entry]) -> set[Key]:
+        """Store entries whatever is there, void all leases on their keys, and return the keys stored.
+
+        Raises:
+            EncodeError: If one cannot be encoded; nothing was sent then.
+        """
+        encoded = self._border.encode_put(entries)
+        self._remove([key for key in entries if key not in encoded])
+        self._manager.run_script_many(
+            self._put,
+            [(self._pair(key), [data, self._lifetime(entries[key])]) for key, data in encoded.items()],
+            # Repeated, it could overwrite what others have stored or dropped since its first arrival.
+            repeatable=False,
+        )
+        self.counters.puts += len(encoded)
+        return set(encoded)
+
+    def drop_many(self, keys: Iterable[Key]) -> int:
+        """Remove entries, void all leases on their keys, and return how many entries there were."""
+        removed = self._remove(list(dict.fromkeys(keys)))
+        self.counters.drops += removed
+        return removed
+
+    def drop_matching(self, pattern: Pattern) -> int:
+        """Remove the entries whose keys match, void leases likewise, and return how many entries.
+
+        Two scans, leases first. In a single one, a fill between its steps could turn a lease that is not
+        yet scanned into a value where the scan has already been. A lease that was there when the first
+        scan began is void, or used and so a value, when the second one begins; and SCAN returns all that
+        is there from its beginning to its end.
+        """
+        if pattern.literal is not None:
+            return self.drop_many([pattern.literal])
+        for names in self._scan(self._names.leases_like(pattern), pattern):
+            self._manager.execute(b"UNLINK", *names)
+        removed = 0
+        for names in self._scan(self._names.values_like(pattern), pattern):
+            removed += self._manager.execute(b"UNLINK", *names)
+        self.counters.drops += removed
+        return removed
+
+    def read_stamps(self, tags: Iterable[str]) -> dict[str, str]:
+        """Return the current stamp of each tag; a missing one is created, once for all processes."""
+        wanted = list(dict.fromkeys(tags))
+        current = dict(zip(wanted, self._read([self._names.stamp(tag) for tag in wanted]), strict=True))
+        missing = [tag for tag, stamp in current.items() if stamp is None]
+        current.update(self._create_stamps(missing))
+        return {tag: stamp.decode() for tag, stamp in current.items() if stamp is not None}
+
+    def replace_stamps(self, stamps: Mapping[str, str]) -> None:
+        """Make these the current stamps of their tags."""
+        # Repeated, it could bring back a stamp that others have replaced since its first arrival.
+        self._manager.execute_many(
+            [self._set_stamp(tag, stamp) for tag, stamp in stamps.items()], repeatable=False
+        )
+
+    def check(self) -> TierHealth:
+        """Ask the server how it is doing."""
+        health = self._manager.check()
+        facts = dataclasses.asdict(health)
+        return TierHealth(
+            status=Status.UP if health.up else Status.DOWN,
+            latency_ms=health.latency_ms,
+            error=health.error or "",
+            detail={name: facts[name] for name in facts if name not in ("up", "latency_ms", "error")},
+        )
+
+    def usage(self) -> TierUsage:
+        """Return what the server holds of this namespace; costs a scan of the whole server."""
+        entries = size = 0
+        for names in self._scan(self._names.values_like(_EVERYTHING), _EVERYTHING):
+            lengths = self._manager.execute_many([(b"STRLEN", name) for name in names])
+            # Zero is an entry that has ended since the scan saw it.
+            entries += sum(1 for length in lengths if length)
+            size += sum(lengths)
+        return TierUsage(entries, size)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._manager.close()
+
+    def _read(self, names: Sequence[bytes]) -> list[bytes | None]:
+        if len(names) == 1:
+            return [self._read_one(names[0])]
+        return [data for chunk in _chunks(names) for data in self._manager.execute(b"MGET", *chunk)]
+
+    def _read_one(self, name: bytes) -> bytes | None:
+        try:
+            data: bytes | None = self._manager.execute(b"GET", name)
+        except ServerReplyError as error:
+            # Somebody has put a list or the like there. MGET calls that absent, and so do we.
+            if error.code != "WRONGTYPE":
+                raise
+            return None
+        return data
+
+    def _remove(self, keys: Sequence[Key]) -> int:
+        """Remove values and leases, and return how many values there were.
+
+        The leases go first. In the other order, a fill between the two would store under its lease what
+        the drop has just removed. A load that reserves between the two began after the drop.
+        """
+        removed = 0
+        for chunk in _chunks(keys):
+            _, values = self._manager.execute_many(
+                [
+                    (b"UNLINK", *map(self._names.lease, chunk)),
+                    (b"UNLINK", *map(self._names.value, chunk)),
+                ]
+            )
+            removed += values
+        return removed
+
+    def _scan(self, glob: bytes, pattern: Pattern) -> Iterator[Sequence[bytes]]:
+        """Yield the names of matching keys; one twice if the server resizes its table meanwhile."""
+        for names in self._manager.scan(glob, count=_CHUNK):
+            # What the server finds may be more than what matches.
+            matching = [
+                name for name in names if (key := self._names.key(name)) is not None and pattern.matches(key)
+            ]
+            yield from _chunks(matching)
+
+    def _create_stamps(self, tags: Sequence[str]) -> dict[str, bytes]:
+        proposed = {tag: secrets.token_hex(12) for tag in tags}
+        self._manager.execute_many([(*self._set_stamp(tag, stamp), b"NX") for tag, stamp in proposed.items()])
+        # Another process may have been first: what is there now is what all of them will read.
+        current = self._read([self._names.stamp(tag) for tag in tags])
+        # Evicted already? Then the proposal is nobody's stamp, and what is stored with it is absent.
+        return {tag: stamp or proposed[tag].encode() for tag, stamp in zip(tags, current, strict=True)}
+
+    def _set_stamp(self, tag: str, stamp: str) -> tuple[bytes | str | int, ...]:
+        # A stamp that ends makes the entries under its tag absent once in a month: that forgets, it never
+        # resurrects. The namespace is spared, since everything in it would have to be loaded at once.
+        life: tuple[bytes | int, ...] = (b"EX", _TAG_STAMP_LIFE) if tag else ()
+        return (b"SET", self._names.stamp(tag), stamp, *life)
+
+    def _pair(self, key: Key) -> list[bytes]:
+        return [self._names.value(key), self._names.lease(key)]
+
+    def _lifetime(self, entry: Entry) -> int:
+        left = remaining(entry.stale_until, self._clock.now())
+        return 0 if left is None else min(max(1, math.ceil(left * 1000)), _LONGEST)
+
+
+def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]

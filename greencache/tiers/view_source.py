@@ -1,0 +1,212 @@
+"""One materialized view as a source of entries."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+
+from greencache.backends.postgres import PostgresManager, Row
+from greencache.backends.postgres_errors import StatementRefusedError
+from greencache.backends.postgres_sql import Statement
+from greencache.backends.postgres_view import PostgresView, ViewLayout
+from greencache.clock import Clock
+from greencache.entry import Entry
+from greencache.events import Event, EventKind, Recorder
+from greencache.keys import restore_text, storage_text
+from greencache.stats import TierCounters
+from greencache.tiers.view_spec import ViewSpec, can_be
+from greencache.typing import CacheTier, Key, Seconds
+
+__all__ = ["ViewSource", "ViewState"]
+
+_LOOK_AGAIN_AFTER: Seconds = 5.0
+"""How long a view that cannot be read is left alone."""
+_BAD_VALUE = ("22", "23")
+"""Classes of SQLSTATE for a value that a type does not take."""
+
+_Wanted = Mapping[Key, tuple[str | None, ...]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ViewState:
+    """How a view is doing.
+
+    Args:
+        problem: Why it is not read; empty if it is.
+        age: Seconds since its last refresh through greencache began; `None` if there was none.
+        dropped: Keys and patterns that it does not answer until the next refresh.
+    """
+
+    problem: str = ""
+    age: Seconds | None = None
+    dropped: int = 0
+
+
+class ViewSource:
+    """Reads entries from one view.
+
+    Args:
+        spec: What it answers.
+        manager: Talks to the server.
+        namespace: The namespace that drops are recorded for.
+        clock: The clock that entry times are in.
+        counters: The tier's counters.
+        recorder: Is told when the view cannot be read.
+    """
+
+    def __init__(
+        self,
+        spec: ViewSpec,
+        manager: PostgresManager,
+        *,
+        namespace: str,
+        clock: Clock,
+        counters: TierCounters,
+        recorder: Recorder,
+    ) -> None:
+        self.spec = spec
+        self.view = PostgresView(manager, spec.name, spec.key_columns, spec.value_columns)
+        self._manager = manager
+        self._namespace = namespace
+        self._clock = clock
+        self._counters = counters
+        self._recorder = recorder
+        self._known: tuple[ViewLayout, Statement] | None = None
+        self._problem = ""
+        self._look_after = -math.inf
+
+    # -- what the view looks like ----------------------------------------------------------------------
+
+    def layout(self) -> tuple[ViewLayout, Statement] | None:
+        """Return the view's layout and how to read it, or `None` if it cannot be read.
+
+        Raises:
+            TierUnavailableError: The server does not answer.
+        """
+        # Two threads may look at once and find the same; the reference is replaced as a whole.
+        if self._known is None and self._clock.now() >= self._look_after:
+            self._manager.ensure_schema()
+            layout = self.view.describe()
+            if layout.problem:
+                self._give_up(layout.problem)
+            else:
+                self._problem = ""
+                self._known = (layout, self.view.reading(layout))
+        return self._known
+
+    def look_again(self) -> None:
+        """Forget what is known: the view has changed."""
+        self._known = None
+        self._look_after = -math.inf
+
+    def state(self) -> ViewState:
+        """Return how the view is doing, looked up anew.
+
+        Raises:
+            TierUnavailableError: The server does not answer.
+        """
+        self.look_again()
+        self.layout()
+        names = {"view": self.spec.name, "namespace": self._namespace}
+        [(age, dropped)] = self._manager.fetch(self._manager.statement("views/status"), names)
+        return ViewState(problem=self._problem or self._age_problem(age), age=age, dropped=dropped)
+
+    def _age_problem(self, age: Seconds | None) -> str:
+        limit = self.spec.max_age
+        if limit is None or (age is not None and age < limit):
+            return ""
+        known = "never refreshed through greencache" if age is None else f"{age:.0f} s old"
+        return f"expected {self.spec.name} to be at most {limit:g} s old, got it {known}: refresh it"
+
+    def _give_up(self, problem: str) -> None:
+        self._known = None
+        self._look_after = self._clock.now() + _LOOK_AGAIN_AFTER
+        is_news, self._problem = problem != self._problem, problem
+        if is_news:
+            detail = {"feature": f"materialized view {self.spec.name}", "reason": problem}
+            self._recorder.record(Event(EventKind.FEATURE_MISSING, CacheTier.L4, detail=detail))
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    def read(self, wanted: _Wanted) -> dict[Key, Entry]:
+        """Return the entries of the keys that have a row.
+
+        Args:
+            wanted: Keys that fit the template, with the texts of their fields.
+
+        Raises:
+            TierUnavailableError: The server does not answer.
+        """
+        known = self.layout()
+        if known is None:
+            return {}
+        layout, query = known
+        types = [layout.types[column] for column in self.spec.key_columns]
+        possible = {
+            key: texts
+            for key, texts in wanted.items()
+            if all(text is not None and can_be(text, kind) for text, kind in zip(texts, types, strict=True))
+        }
+        return self._entries(self._rows(query, possible))
+
+    def _rows(self, query: Statement, wanted: _Wanted) -> list[Row]:
+        if not wanted:
+            return []
+        columns = zip(*wanted.values(), strict=True)
+        params = {f"k{number}": list(texts) for number, texts in enumerate(columns)}
+        try:
+            return self._manager.fetch(
+                query,
+                {
+                    "namespace": self._namespace,
+                    "view": self.spec.name,
+                    "keys": [storage_text(key) for key in wanted],
+                    **params,
+                },
+            )
+        except StatementRefusedError as error:
+            if error.sqlstate[:2] in _BAD_VALUE:
+                return self._rows_by_halves(query, wanted)
+            self._give_up(str(error))
+            return []
+
+    def _rows_by_halves(self, query: Statement, wanted: _Wanted) -> list[Row]:
+        """Read a batch in which the server refuses a value of a type that only it knows, such as an enum."""
+        if len(wanted) == 1:
+            return []
+        items = list(wanted.items())
+        middle = len(items) // 2
+        return self._rows(query, dict(items[:middle])) + self._rows(query, dict(items[middle:]))
+
+    def _entries(self, rows: Iterable[Row]) -> dict[Key, Entry]:
+        width = len(self.spec.key_columns)
+        found: dict[Key, Entry] = {}
+        for stored, *columns in rows:
+            key = restore_text(stored)
+            # Equal for the database need not be the same key: 1.0 = 1.00. A drop names one key, so only
+            # the row's own key may be answered.
+            if self.spec.key_of(columns[:width]) != key:
+                continue
+            entry = self._entry(key, columns[width], columns[width + 1 :])
+            if entry is not None:
+                found[key] = entry
+        return found
+
+    def _entry(self, key: Key, age: Seconds | None, columns: list[object]) -> Entry | None:
+        left = self._time_left(age)
+        if left <= 0:
+            return None
+        try:
+            value = self.spec.make(columns)
+        except Exception as error:
+            # The row type is the user's code; a row that it refuses is as good as none.
+            self._counters.undecodable += 1
+            self._recorder.record(Event(EventKind.UNDECODABLE, CacheTier.L4, key, {"reason": repr(error)}))
+            return None
+        return Entry(value, self._clock.now() + left, created=self._clock.wall() - (age or 0.0))
+
+    def _time_left(self, age: Seconds | None) -> Seconds:
+        """Return the seconds for which a row read now may be called fresh."""
+        left = math.inf if self.spec.ttl is None else self.spec.ttl
+        if self.spec.max_age is None:
+            return left
+        return min(left, self.spec.max_age - age) if age is not None else 0.0
