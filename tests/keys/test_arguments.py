@@ -65,7 +65,7 @@ def typed(value):
 
 class Colour(enum.Enum):
     RED = 1
-    CRIMSON = 1
+    CRIMSON = 1  # noqa: PIE796 -- an alias
     BLUE = 2
 
 
@@ -214,7 +214,7 @@ def test_named_tuples_are_not_plain_tuples():
 
 def test_the_second_of_two_equal_wall_times_differs():
     """At the end of summer time an hour happens twice."""
-    first = dt.datetime(2022, 10, 30, 2, 30)
+    first = dt.datetime(2022, 10, 30, 2, 30)  # noqa: DTZ001 -- wall time is the point
     assert canonical_text(first) != canonical_text(first.replace(fold=1))
     berlin = first.replace(tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
     assert canonical_text(berlin) != canonical_text(berlin.replace(fold=1))

@@ -231,8 +231,12 @@ def test_a_template_may_have_no_fields():
         "{a}x{b}",
         "{a}é{b}",
         "{a}%{b}",
-    ]
-    + ["{a}#{b}", "{a}1", "{a}:{b}c", 7, None],
+        "{a}#{b}",
+        "{a}1",
+        "{a}:{b}c",
+        7,
+        None,
+    ],
 )
 def test_templates_that_could_be_ambiguous_are_refused_when_built(text):
     """Wrong use is refused at construction, with a ConfigurationError."""
