@@ -111,7 +111,7 @@ class StructlogRecorder:
         if self._logger is not None:
             return self._logger
         # Asked each time: applications configure logging after they have imported, even made, their cache.
-        return structlog.get_logger("greencache") 
+        return structlog.get_logger("greencache") if structlog.is_configured() else self._fallback
 
     def _fields(self, event: Event) -> dict[str, Any]:
         fields: dict[str, Any] = {} if event.tier is None else {"tier": str(event.tier)}

@@ -11,6 +11,7 @@ from greencache.backends.redis_connection import GuardedConnection, Parser, new_
 from greencache.backends.redis_health import RedisHealth, parse_info, read_health
 from greencache.backends.redis_listener import RedisListener
 from greencache.backends.redis_node import RedisNode
+from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import Argument, pack, pack_batches
 from greencache.backends.retry import RetryPolicy, Sleep
 from greencache.backends.scripts import Script
@@ -102,6 +103,11 @@ class RedisManager:
     def address(self) -> str:
         """The server's name in messages: "host:port" or the path of its socket."""
         return self._address.label
+
+    @property
+    def pool(self) -> ConnectionPool:
+        """Its connections, to be looked at."""
+        return self._node.pool
 
     @property
     def state(self) -> BreakerState:

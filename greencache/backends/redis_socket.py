@@ -2,6 +2,7 @@
 
 import select
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -76,9 +77,13 @@ class DeadlineSocket:
         return bool(self._poller.poll(0))
 
     def _new_poller(self) -> Any:
-        if not hasattr(select, "poll"):  # Windows
+        # gevent's own poll goes around the event loop even where nothing is to be waited for: slow, and a
+        # place where a greenlet can be killed while it holds a connection.
+        monkey = sys.modules.get("gevent.monkey")
+        poll = monkey.get_original("select", "poll") if monkey else getattr(select, "poll", None)
+        if poll is None:  # Windows
             return _SelectPoller(self._sock)
-        poller = select.poll()
+        poller = poll()
         poller.register(self._sock, select.POLLIN)
         return poller
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Who else must forget this key: announcements between caches."""
