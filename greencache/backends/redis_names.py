@@ -1,0 +1,66 @@
+"""What greencache's keys in Redis are called: one place, because every process must agree on it.
+
+    gc:v:{ns:KEY}    an entry
+    gc:l:{ns:KEY}    the lease on it; the same hash tag, so both live in one slot of a Cluster
+    gc:s:{ns}:TAG    the current stamp of a tag; of the whole namespace when TAG is empty
+    gc:b:{ns}        the bus
+
+No two of them can be equal, whatever users put into keys and tags: the letter behind `gc:` tells the kinds
+apart, a namespace has neither colons nor braces, and braces in keys and tags are escaped.
+"""
+
+from greencache.keys import Pattern, check_namespace, restore_text, storage_text
+from greencache.typing import Key
+
+__all__ = ["RedisNames"]
+
+
+class RedisNames:
+    """The names of one namespace.
+
+    Args:
+        namespace: What keeps this cache's keys apart from others in the same server.
+
+    Raises:
+        InvalidKeyError: If it is no namespace.
+    """
+
+    __slots__ = ("_leases", "_stamps", "_values", "bus")
+
+    def __init__(self, namespace: str) -> None:
+        name = check_namespace(namespace)
+        self._values = f"gc:v:{{{name}:"
+        self._leases = f"gc:l:{{{name}:"
+        self._stamps = f"gc:s:{{{name}}}:"
+        self.bus = f"gc:b:{{{name}}}".encode()
+
+    def value(self, key: Key) -> bytes:
+        """Return where the entry of a key is."""
+        return f"{self._values}{storage_text(key)}}}".encode()
+
+    def lease(self, key: Key) -> bytes:
+        """Return where the lease on a key is."""
+        return f"{self._leases}{storage_text(key)}}}".encode()
+
+    def stamp(self, tag: str) -> bytes:
+        """Return where the stamp of a tag is."""
+        return f"{self._stamps}{storage_text(tag)}".encode()
+
+    def values_like(self, pattern: Pattern) -> bytes:
+        """Return a glob for the entries of the keys that match; it may find more."""
+        return pattern.glob(self._values, "}").encode()
+
+    def leases_like(self, pattern: Pattern) -> bytes:
+        """Return a glob for the leases on the keys that match; it may find more."""
+        return pattern.glob(self._leases, "}").encode()
+
+    def key(self, name: bytes) -> Key | None:
+        """Return the key that an entry or a lease belongs to, or `None` if no key of ours is called so."""
+        try:
+            text = name.decode()
+        except UnicodeDecodeError:
+            return None
+        # Both prefixes have the same length.
+        if not text.startswith((self._values, self._leases)) or not text.endswith("}"):
+            return None
+        return restore_text(text[len(self._values) : -1])

@@ -1,0 +1,12 @@
+-- Stores an entry if the lease on its key is still the one given, and uses the lease up.
+-- KEYS: value, lease.  ARGV: token, bytes, milliseconds to keep it (0 for ever).  Returns 1 if stored.
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then
+  return 0
+end
+if ARGV[3] == '0' then
+  redis.call('SET', KEYS[1], ARGV[2])
+else
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+end
+redis.call('DEL', KEYS[2])
+return 1

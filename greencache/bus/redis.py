@@ -1,0 +1,290 @@
+"""The bus over a Redis Stream: a bounded log, and a thread that reads it to its end, again and again."""
+
+import contextlib
+import math
+import random
+import secrets
+import threading
+from collections.abc import Iterable
+
+from greencache.backends.redis import RedisListener, RedisManager
+from greencache.backends.redis_names import RedisNames
+from greencache.backends.scripts import load_script
+from greencache.bus import stream
+from greencache.bus.base import Message, MessageHandler, MessageKind
+from greencache.bus.stream import Position, Record
+from greencache.clock import Clock
+from greencache.errors import ConfigurationError, DecodeError
+from greencache.events import Event, EventKind, Recorder
+from greencache.forks import after_fork_in_child
+from greencache.typing import Seconds
+
+__all__ = ["RedisBus"]
+
+_BATCH = 100
+"""Messages in one reply: what a listener that was away holds in memory at once."""
+_FIRST_PAUSE: Seconds = 0.05
+_LONGEST_PAUSE: Seconds = 1.0
+_LONGEST_FAREWELL: Seconds = 2.0
+
+
+class RedisBus:
+    """Announces through a Redis Stream, and listens to it on a thread of its own.
+
+    The first message that the handler gets has the kind `JOINED`: what was learned before the log was first
+    looked at cannot be proved. The same in a forked child. `GAP` follows whenever the listener cannot prove
+    that it knows every message up to the end of the log.
+
+    Args:
+        manager: Talks to the server; not closed by the bus.
+        namespace: Only caches with the same one hear each other.
+        clock: The clock that `trusted_until` is read on.
+        recorder: Is told of gaps, and when the server is lost and found.
+        max_staleness: Seconds that hits are served after the last proof that nothing was missed; `None` for
+            ever, proof or not.
+        heartbeat: Seconds between two proofs while nothing is announced.
+        max_length: Messages that the log keeps, roughly; a listener that is farther behind has a gap.
+
+    Raises:
+        ConfigurationError: If `max_staleness` leaves no room for two heartbeats.
+    """
+
+    def __init__(
+        self,
+        manager: RedisManager,
+        *,
+        namespace: str,
+        clock: Clock,
+        recorder: Recorder,
+        max_staleness: Seconds | None = 2.0,
+        heartbeat: Seconds = 0.5,
+        max_length: int = 10_000,
+    ) -> None:
+        if not 0 < heartbeat < math.inf or max_length < 1:
+            raise ConfigurationError(
+                f"heartbeat and max_length must be positive, got {heartbeat} s and {max_length} messages"
+            )
+        if max_staleness is not None and not max_staleness >= 2 * heartbeat:
+            raise ConfigurationError(
+                f"max_staleness must be None or two heartbeats of {heartbeat} s or more, got {max_staleness}"
+            )
+        self._manager = manager
+        self._name = RedisNames(namespace).bus
+        self._clock = clock
+        self._recorder = recorder
+        self._max_staleness = max_staleness
+        self._heartbeat = heartbeat
+        self._max_length = max_length
+        self._publish_script = load_script("publish")
+        self._tail_script = load_script("tail")
+        self._handler: MessageHandler | None = None
+        self._is_closed = False
+        self._reset()
+        after_fork_in_child(self._reset)
+
+    def _reset(self) -> None:
+        """Begin anew, in a forked child too: there is no thread in it, and its origin must be its own."""
+        self._lock = threading.Lock()
+        self._moved = threading.Condition()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._connection: RedisListener | None = None
+        self._origin = secrets.token_hex(8).encode()
+        self._position: Position | None = None
+        self._applied = 0
+        self._has_missed = False
+        self._is_lost = False
+        self._pause = _FIRST_PAUSE
+        self.trusted_until: Seconds = self._untrusted
+
+    @property
+    def _untrusted(self) -> Seconds:
+        return math.inf if self._max_staleness is None else -math.inf
+
+    # -- for everybody ---------------------------------------------------------------------------------
+
+    def start(self, handler: MessageHandler) -> None:
+        """Begin to listen; the handler is called from the listener's thread.
+
+        Costs next to nothing when the listener runs, and starts it anew in a forked child. Not done right
+        after the fork, since many children never use the cache; until then the child trusts nothing, so
+        whoever finds `trusted_until` in the past may simply call this.
+        """
+        self._handler = handler
+        self._ensure_listening()
+
+    def _ensure_listening(self) -> None:
+        thread = self._thread
+        if self._handler is None or self._is_closed or (thread is not None and thread.is_alive()):
+            return
+        with self._lock:
+            if self._thread is thread and not self._is_closed:
+                self._thread = threading.Thread(
+                    target=self._listen, args=(self._handler, self._stop), name="greencache-bus", daemon=True
+                )
+                self._thread.start()
+
+    def publish(self, message: Message) -> int:
+        """Announce a message to all others, and return its number.
+
+        A command that is sent twice, or arrives late, announces twice or late: that forgets once more.
+
+        Raises:
+            TierUnavailableError: If it could not be announced, or not as a whole.
+        """
+        self._ensure_listening()
+        bodies = [stream.encode_message(part) for part in stream.split(message)]
+        numbers = self._manager.run_script_many(
+            self._publish_script,
+            [([self._name], [self._max_length, stream.new_mark(), self._origin, body]) for body in bodies],
+        )
+        return int(numbers[-1])
+
+    def applied(self) -> int:
+        """Return the number up to which all messages are applied, one's own included."""
+        return self._applied
+
+    def wait_applied(self, number: int, timeout: Seconds) -> bool:
+        """Wait until all messages up to a number are applied, and return whether they are.
+
+        Args:
+            number: What `publish` has returned, here or in another process.
+            timeout: Seconds to wait at most.
+        """
+        self._ensure_listening()
+        with self._moved:
+            return self._moved.wait_for(lambda: self._applied >= number, timeout)
+
+    def close(self) -> None:
+        """Stop listening; waits for a message that is being applied, but not for a heartbeat."""
+        with self._lock:
+            self._is_closed = True
+            thread = self._thread
+        self._stop.set()
+        if self._connection is not None:
+            self._connection.close()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_LONGEST_FAREWELL)
+        self.trusted_until = self._untrusted
+
+    # -- for the listener's thread ---------------------------------------------------------------------
+
+    def _listen(self, handler: MessageHandler, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                with contextlib.closing(self._manager.open_listener(2 * self._heartbeat)) as connection:
+                    # Seen by close() before `stop` is looked at: one of the two notices the other.
+                    self._connection = connection
+                    while not stop.is_set():
+                        self._advance(connection, handler)
+            except Exception as error:
+                if stop.is_set():
+                    return
+                # Whatever it is, this thread is the only one that can mend it, by trying again. Trust needs
+                # no revoking here: it lapses by itself while nothing is confirmed.
+                self._note_lost(error)
+            stop.wait(self._pause * random.uniform(0.5, 1.0))  # noqa: S311 -- spreads load
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    def _advance(self, connection: RedisListener, handler: MessageHandler) -> None:
+        """Apply what has come since the last time, and confirm that this is all, if it is."""
+        position = self._position
+        if position is None:
+            position = self._begin(connection, handler)
+        sent = self._clock.now()
+        try:
+            records = self._read(connection, position)
+            self._apply(records, handler)
+        except _GapError as error:
+            self._note_gap(str(error))
+            return
+        if not records:
+            self._confirm_end(connection, position)
+        elif len(records) < _BATCH:
+            # The server looked after `sent`, and gave all it had: what was announced before is applied.
+            self._confirm(sent)
+
+    def _begin(self, connection: RedisListener, handler: MessageHandler) -> Position:
+        """Go to the end of the log, forget what was learned before, and trust what is learned from now on.
+
+        The end comes first: what is announced after it is looked at will be read, and what was announced
+        before is forgotten with everything else.
+        """
+        sent = self._clock.now()
+        position = self._tail(connection)
+        if position is None:
+            # An empty log has no mark, so its loss could not be noticed: say something harmless first.
+            self.publish(Message(MessageKind.DROP))
+            position = self._tail(connection)
+        if position is None:
+            raise DecodeError("a message was published and is not on the bus")
+        handler(Message(MessageKind.GAP if self._has_missed else MessageKind.JOINED))
+        self._has_missed = False
+        self._move_to(position)
+        self._confirm(sent)
+        return position
+
+    def _read(self, connection: RedisListener, position: Position) -> list[Record]:
+        milliseconds = max(1, round(self._heartbeat * 1000))
+        reply = connection.execute(
+            b"XREAD", b"COUNT", _BATCH, b"BLOCK", milliseconds, b"STREAMS", self._name, position.identifier
+        )
+        try:
+            return stream.parse_records(reply)
+        except DecodeError as error:
+            raise _GapError(str(error)) from error
+
+    def _apply(self, records: Iterable[Record], handler: MessageHandler) -> None:
+        for record in records:
+            if self._position is None or not record.follows(self._position):
+                raise _GapError(f"message {record.position.number} does not follow on {self._applied}")
+            if record.origin != self._origin:
+                try:
+                    handler(stream.decode_message(record.body))
+                except Exception as error:
+                    # Half applied, or not at all: nobody can say what would have to be forgotten.
+                    raise _GapError(f"message {record.position.number} was not applied: {error!r}") from error
+            self._move_to(record.position)
+
+    def _confirm_end(self, connection: RedisListener, position: Position) -> None:
+        """Prove that the log still ends here; silence alone could be that of a lost or shorter one."""
+        sent = self._clock.now()
+        tail = self._tail(connection)
+        if tail == position:
+            self._confirm(sent)
+        elif tail is None or tail.number <= position.number:
+            self._note_gap(f"the log ends before message {position.number}, which was read from it")
+        # Else something has come since, and the next read brings it.
+
+    def _tail(self, connection: RedisListener) -> Position | None:
+        return stream.parse_tail(connection.execute(b"EVAL", self._tail_script.text, 1, self._name))
+
+    def _move_to(self, position: Position) -> None:
+        with self._moved:
+            self._position = position
+            self._applied = position.number
+            self._moved.notify_all()
+
+    def _confirm(self, sent: Seconds) -> None:
+        """Trust for `max_staleness` from the moment of asking, not of the answer, which may be an old one."""
+        self._pause = _FIRST_PAUSE
+        if self._max_staleness is not None:
+            self.trusted_until = sent + self._max_staleness
+        if self._is_lost:
+            self._is_lost = False
+            self._recorder.record(Event(EventKind.BUS_BACK))
+
+    def _note_gap(self, reason: str) -> None:
+        self.trusted_until = self._untrusted
+        self._position = None
+        self._has_missed = True
+        self._recorder.record(Event(EventKind.BUS_GAP, detail={"reason": reason}))
+
+    def _note_lost(self, error: Exception) -> None:
+        if not self._is_lost:
+            self._is_lost = True
+            self._recorder.record(Event(EventKind.BUS_LOST, detail={"reason": repr(error)}))
+
+
+class _GapError(Exception):
+    """Messages were missed, or one could not be applied."""
