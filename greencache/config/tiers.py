@@ -1,0 +1,120 @@
+"""The settings of the four tiers."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+
+from greencache.config.secret_files import json_list, with_secrets
+from greencache.config.settings import Count, Settings
+from greencache.config.units import Duration, OptionalDuration, Size
+from greencache.config.urls import PostgresUrl, RedisUrl, ServerUrl
+from greencache.config.views import ViewConfig
+
+__all__ = [
+    "BreakerConfig",
+    "L1Config",
+    "L2Config",
+    "L3Config",
+    "L4Config",
+    "RedisConfig",
+    "RetryConfig",
+    "ServerConfig",
+]
+
+EvictionPolicy = Literal["lru"]
+
+
+class L1Config(Settings):
+    """This process's memory."""
+
+    enabled: bool = True
+    size: Size = 5_000_000
+    max_entries: Count | None = None
+    ttl: OptionalDuration = 60.0
+    policy: EvictionPolicy = "lru"
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether the cache has this tier."""
+        return self.enabled
+
+
+class RetryConfig(Settings):
+    """How a command that is safe to repeat is repeated."""
+
+    attempts: Count = 3
+    base: Duration = 0.1
+    factor: Annotated[float, Field(ge=1)] = 2.0
+    full_jitter: bool = True
+
+
+class BreakerConfig(Settings):
+    """When a tier that fails is left alone."""
+
+    failures: Count = 5
+    reset_after: Duration = 10.0
+
+
+class ServerConfig(Settings):
+    """What the tiers on servers have in common. A tier without a URL is not part of the cache."""
+
+    enabled: bool = True
+    url: ServerUrl | None = None
+    url_file: Path | None = Field(default=None, exclude=True)
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = Field(default=None, exclude=True)
+    ttl: OptionalDuration = None
+    timeout: Duration = 5.0
+    connect_timeout: Duration = 1.0
+    deadline: Duration = 5.0
+    max_connections: Count = 50
+    lease_ttl: Duration = 10.0
+    max_entry_size: Size = 8_000_000
+    retry: RetryConfig = RetryConfig()
+    breaker: BreakerConfig = BreakerConfig()
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether the cache has this tier."""
+        return self.enabled and self.url is not None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secrets(cls, settings: Any) -> Any:
+        return with_secrets(settings, "url", "password")
+
+    @model_validator(mode="after")
+    def _check_password(self) -> Self:
+        if self.password is not None and self.url is not None and self.url.has_password:
+            raise ValueError("expected one password, got one in the url and one beside it; take one out")
+        return self
+
+
+class RedisConfig(ServerConfig):
+    """A tier on a Redis."""
+
+    url: Annotated[RedisUrl | None, BeforeValidator(RedisUrl.parsed)] = None
+    size: Size = 100_000_000
+
+
+class L2Config(RedisConfig):
+    """Redis on this host."""
+
+    ttl: OptionalDuration = 300.0
+
+
+class L3Config(RedisConfig):
+    """Redis shared by all hosts."""
+
+    ttl: OptionalDuration = 3_600.0
+    size: Size = 10_000_000_000
+
+
+class L4Config(ServerConfig):
+    """PostgreSQL: a key-value table, and materialized views that are read by their keys."""
+
+    url: Annotated[PostgresUrl | None, BeforeValidator(PostgresUrl.parsed)] = None
+    schema_name: Annotated[str, Field(min_length=1, max_length=63)] = "greencache"
+    views: Annotated[tuple[ViewConfig, ...], BeforeValidator(json_list)] = ()
