@@ -1,0 +1,79 @@
+"""One transaction on one connection, and what a health check finds."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import psycopg
+
+from greencache.backends.postgres_connection import BoundedConnection
+from greencache.backends.postgres_errors import translated
+from greencache.backends.postgres_sql import Statement
+
+__all__ = ["Params", "PostgresHealth", "PostgresSession", "Row"]
+
+T = TypeVar("T")
+Row: TypeAlias = tuple[Any, ...]
+Params: TypeAlias = Mapping[str, Any] | Sequence[Any] | None
+
+
+class PostgresSession:
+    """One transaction: what it does is done together or not at all.
+
+    Args:
+        connection: Open, and used by nobody else meanwhile.
+        where: The server, for messages.
+    """
+
+    def __init__(self, connection: BoundedConnection, where: str) -> None:
+        self._connection = connection
+        self._where = where
+
+    def fetch(self, query: Statement, params: Params = None) -> list[Row]:
+        """Run a statement and return its rows."""
+        return self._run(lambda cursor: cursor.fetchall(), query, params)
+
+    def execute(self, query: Statement, params: Params = None) -> int:
+        """Run a statement, or several without parameters, and return how many rows it touched."""
+        return self._run(lambda cursor: cursor.rowcount, query, params)
+
+    def _run(self, take: Callable[[psycopg.Cursor[Row]], T], query: Statement, params: Params) -> T:
+        try:
+            return take(self._connection.execute(query, params))
+        except psycopg.Error as error:
+            raise translated(error, self._where, self._connection) from error
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresHealth:
+    """What a health check found.
+
+    Args:
+        up: Whether the server answers.
+        latency_ms: Milliseconds that the answer took.
+        error: Why it is not up; empty when it is.
+        version: The server's version.
+        database_size: Bytes that the database takes.
+        is_standby: Whether it only reads.
+        pool_size: Connections open.
+        pool_in_use: Of these, connections that somebody uses.
+        pool_waiting: Calls that wait for a connection.
+    """
+
+    up: bool
+    latency_ms: float | None = None
+    error: str = ""
+    version: str = ""
+    database_size: int = 0
+    is_standby: bool = False
+    pool_size: int = 0
+    pool_in_use: int = 0
+    pool_waiting: int = 0
+
+    def detail(self) -> dict[str, object]:
+        """Return what the server says of itself, and the pool's figures, by name."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("up", "latency_ms", "error")
+        }
