@@ -291,6 +291,12 @@ def _password(config: ServerConfig) -> str | None:
 
 def _view_specs(config: L4Config) -> list[ViewSpec]:
     return [
-        ViewSpec(view.name, view.key, columns=view.key_columns, value=view.value, ttl=view.max_age)
+        ViewSpec(
+            name=view.name,
+            template=view.key,
+            columns=view.key_columns,
+            value=view.value,
+            max_age=view.max_age,
+        )
         for view in config.views
     ]

@@ -1,5 +1,6 @@
 """What must be forgotten: dropped here from the deepest tier upward, and announced to all others."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from greencache.flight import FlightTable
 from greencache.keys import Pattern
 from greencache.stamps import NAMESPACE, StampTable
 from greencache.strategies import Dropped, Strategy
+from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.pending import Pending
 from greencache.tiers.stack import Stack
 from greencache.typing import CacheTier, Key
@@ -88,12 +90,12 @@ class Coherence:
         self._restamp([NAMESPACE], outcome)
 
     def _restamp(self, tags: list[str], outcome: Dropped) -> None:
-        # The authority first: whoever reads the old stamp there began before this, and what it stores
-        # under the old stamp is outdated as soon as the new one is known.
+        # Whoever reads the old stamp at the authority began before this, and what it stores under the old
+        # stamp is outdated as soon as the new one is known. From the deepest keeper upward, since the
+        # authority may take what it has lost from the one below.
         stamps = self._stamps.mint(tags)
-        authority = self._stack.authority
-        if authority is not None:
-            outcome.note(authority, authority.replace_stamps(stamps))
+        for keeper in reversed(self._stack.stamp_keepers):
+            outcome.note(keeper, keeper.replace_stamps(stamps))
         self._stamps.learn(stamps)
         # Any load under way may be for something under these tags.
         self._flights.detach_where(lambda _: True)
@@ -111,7 +113,7 @@ class Coherence:
         # What waits for the authority is announced when it is replayed.
         if authority is None or authority.name.name not in outcome.pending:
             try:
-                self._bus.publish(message)
+                self._bus.publish(dataclasses.replace(message, host=self._host(outcome)))
             except TierUnavailableError:
                 if authority is None:
                     raise
@@ -125,6 +127,13 @@ class Coherence:
                 f"done everywhere but in {tiers}, out of reach; queued, and replayed before it is read again",
                 outcome.pending,
             )
+
+    def _host(self, outcome: Dropped | None = None) -> str:
+        """Return the identity of this host's own tiers, if the sender has reached them all."""
+        tiers = self._stack.ahead_of_authority
+        names = [tier.identity() for tier in tiers]
+        is_done = outcome is None or not any(tier.name.name in outcome.pending for tier in tiers)
+        return "+".join(names) if is_done and all(names) else ""
 
     def announce_replayed(self, pending: Pending) -> None:
         """Announce what had waited for a tier that is back.
@@ -145,27 +154,32 @@ class Coherence:
     def receive(self, message: Message) -> None:
         """Forget what another process says must be forgotten: first this host's tiers, then L1."""
         if message.kind is MessageKind.DROP:
-            self._receive_drop(list(message.keys))
+            self._receive_drop(list(message.keys), self._host_tiers(message))
         elif message.kind is MessageKind.MATCH:
-            self._receive_match(Pattern(message.pattern))
+            self._receive_match(Pattern(message.pattern), self._host_tiers(message))
         elif message.kind is MessageKind.STAMP:
             self._stamps.learn(message.stamps)
             self._flights.detach_where(lambda _: True)
         elif message.kind is MessageKind.JOINED:
             self._receive_joined()
         else:
-            self._receive_match(_EVERYTHING)
+            self._receive_match(_EVERYTHING, self._stack.ahead_of_authority)
             self._receive_joined()
 
-    def _receive_drop(self, keys: list[Key]) -> None:
-        for tier in reversed(self._stack.ahead_of_authority):
+    def _host_tiers(self, message: Message) -> tuple[GuardedTier, ...]:
+        """Return this host's tiers that are still to be told: none if the sender shares and has told them."""
+        is_told = message.host and message.host == self._host()
+        return () if is_told else self._stack.ahead_of_authority
+
+    def _receive_drop(self, keys: list[Key], tiers: tuple[GuardedTier, ...]) -> None:
+        for tier in reversed(tiers):
             tier.drop_many(keys)
         if self._stack.memory is not None:
             self._stack.memory.drop_many(keys)
         self._flights.detach(keys)
 
-    def _receive_match(self, pattern: Pattern) -> None:
-        for tier in reversed(self._stack.ahead_of_authority):
+    def _receive_match(self, pattern: Pattern, tiers: tuple[GuardedTier, ...]) -> None:
+        for tier in reversed(tiers):
             tier.drop_matching(pattern)
         if self._stack.memory is not None:
             self._stack.memory.drop_matching(pattern)

@@ -1,7 +1,6 @@
 """The parts of one cache, put together: what the manager and the asyncio facade both conduct."""
 
 import math
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from greencache.options import EntryOptions
 from greencache.stamps import NAMESPACE, StampTable
 from greencache.stats import CacheStats, TierCounters, TierStats
 from greencache.strategies import CacheAside, Strategy
-from greencache.tiers.base import StampStore, Status, Tier
+from greencache.tiers.base import StampStore, Status, Tier, TierUsage
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.pending import Pending
@@ -62,7 +61,7 @@ class Engine:
             on_learned=self._on_learned,
         )
         self.stack = Stack(memory, [self._guard(tier) for tier in shared], self.clock)
-        self.stamps.authority = self.stack.authority
+        self.stamps.keepers = self.stack.stamp_keepers
         self.peek: Callable[[Key], Entry | None] = _peek_nothing if memory is None else memory.peek
         self.memory_counters = TierCounters() if memory is None else memory.counters
         chosen = strategy or CacheAside()
@@ -76,8 +75,6 @@ class Engine:
             bus=self.bus,
             recorder=self.recorder,
         )
-        # Acquired once, by whoever starts the bus, and never released. The bus itself knows of forks.
-        self._unstarted = threading.Lock()
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -164,9 +161,7 @@ class Engine:
     # -- the rest --------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to listen to the bus, once."""
-        if self._unstarted.locked() or not self._unstarted.acquire(blocking=False):
-            return
+        """Listen to the bus, if that has not begun, or a fork has ended it."""
         self.bus.start(self._coherence.receive)
 
     def initialize(self, *, strict: bool) -> None:
@@ -206,6 +201,16 @@ class Engine:
             if known is None or known.status is Status.UP:
                 reports[tier.name] = report
         return HealthReport(overall([report.status for report in reports.values()]), reports)
+
+    def usage(self) -> dict[CacheTier, TierUsage]:
+        """Return what each tier that answers holds; a tier of several parts counts as one."""
+        used: dict[CacheTier, TierUsage] = {}
+        for tier in self.stack.tiers:
+            found = tier.usage()
+            if found is not None:
+                known = used.get(tier.name, TierUsage(0, 0))
+                used[tier.name] = TierUsage(known.entries + found.entries, known.size + found.size)
+        return used
 
     def close(self) -> None:
         """Finish background reloads, stop listening, and close the tiers."""

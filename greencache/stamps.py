@@ -6,7 +6,7 @@ the old one, without a scan and without lists of members.
 
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from greencache.bus.base import Bus
 from greencache.clock import Clock
@@ -44,8 +44,8 @@ class StampTable:
         on_learned: Callable[[Mapping[str, str]], object],
         capacity: int = 100_000,
     ) -> None:
-        self.authority: GuardedTier | None = None
-        """Where stamps are kept; `None` while only this process has them."""
+        self.keepers: tuple[GuardedTier, ...] = ()
+        """Where stamps are kept: first the authority; without any, only this process has them."""
         self._bus = bus
         self._clock = clock
         self._max_age = max_age
@@ -102,8 +102,8 @@ class StampTable:
     def _known(self, tags: Iterable[str], *, ask: bool) -> dict[str, str]:
         tokens = self._tokens
         doubtful = [tag for tag in tags if not self._is_vouched_for(tag)]
-        if doubtful and self.authority is not None:
-            self._read(self.authority, doubtful)
+        if doubtful and self.keepers:
+            self._read(doubtful)
         known = {tag: tokens[tag] for tag in tags if tag in tokens}
         if ask:
             unknown = [tag for tag in tags if tag not in known]
@@ -113,9 +113,9 @@ class StampTable:
                 known |= self._invent(unknown)
         return known
 
-    def _read(self, authority: GuardedTier, tags: list[str]) -> None:
+    def _read(self, tags: list[str]) -> None:
         doubts, before = self._doubts, {tag: self._tokens.get(tag) for tag in tags}
-        read = authority.read_stamps(tags)
+        read = self._read_from(self.keepers, tags)
         if read is None:
             return
         with self._lock:
@@ -126,6 +126,17 @@ class StampTable:
         if is_usable:
             self.learn(usable)
 
+    def _read_from(self, keepers: Sequence[GuardedTier], tags: list[str]) -> dict[str, str] | None:
+        """Return the stamps that the first keeper has, what it lacks taken from those below it.
+
+        A Redis that comes back empty so takes its stamps from PostgreSQL, and what is stored there stays
+        valid. An old stamp cannot return by this: replacing one begins at the deepest keeper.
+        """
+        first, *others = keepers
+        if not others:
+            return first.read_stamps(tags)
+        return first.read_stamps(tags, lambda missing: self._read_from(others, missing) or {})
+
     def _invent(self, tags: list[str]) -> dict[str, str]:
         with self._lock:
             for tag in tags:
@@ -135,6 +146,6 @@ class StampTable:
     def _is_vouched_for(self, tag: str) -> bool:
         confirmed = self._confirmed.get(tag)
         if confirmed is None:
-            return self.authority is None and tag in self._tokens
+            return not self.keepers and tag in self._tokens
         now = self._clock.now()
         return now < self._bus.trusted_until or now < confirmed + self._max_age

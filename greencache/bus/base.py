@@ -37,12 +37,15 @@ class Message:
         keys: The keys of a drop.
         pattern: The text of the pattern of a match.
         stamps: The new stamps by tag; the tag "" is the namespace.
+        host: The servers above the authority on which the sender has done the same already; whoever
+            shares them need not do it again.
     """
 
     kind: MessageKind
     keys: tuple[Key, ...] = ()
     pattern: str = ""
     stamps: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    host: str = ""
 
 
 MessageHandler: TypeAlias = Callable[[Message], None]
@@ -60,7 +63,8 @@ class Bus(Protocol):
     def start(self, handler: MessageHandler) -> None:
         """Begin to listen, from the present on; the handler is called from the listener's thread.
 
-        Does not wait for a connection and does not raise when there is none.
+        Does not wait for a connection and does not raise when there is none. Called again it costs next to
+        nothing, unless a fork has ended the listener: then it begins anew.
         """
         ...
 

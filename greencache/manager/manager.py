@@ -1,7 +1,7 @@
 """CacheManager: the cache that users hold."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from greencache.bus.base import Bus
@@ -14,8 +14,8 @@ from greencache.manager.writes import Writes
 from greencache.options import EntryOptions
 from greencache.stats import CacheStats
 from greencache.strategies import Strategy
-from greencache.tiers.base import Tier
-from greencache.typing import Seconds
+from greencache.tiers.base import Tier, TierUsage
+from greencache.typing import CacheTier, Seconds
 
 if TYPE_CHECKING:
     from greencache.config import CacheConfig
@@ -132,6 +132,13 @@ class CacheManager(Reads, Writes):
     def get_stats(self) -> CacheStats:
         """Return the counts of this process so far; subtract two to see what happened between."""
         return self._engine.stats()
+
+    def get_usage(self) -> Mapping[CacheTier, TierUsage]:
+        """Return how much each tier holds: L1 of this process, the others of this namespace, views in all.
+
+        Scans every tier: meant for tools. A tier that does not answer is left out.
+        """
+        return self._engine.usage()
 
     def health_check(self) -> HealthReport:
         """Ask every tier how it is doing. Raises nothing: an outage is a finding."""

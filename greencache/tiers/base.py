@@ -2,7 +2,7 @@
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from greencache.entry import Entry
@@ -10,7 +10,7 @@ from greencache.keys import Pattern
 from greencache.stats import TierCounters
 from greencache.typing import CacheTier, Key, Seconds
 
-__all__ = ["Lease", "StampStore", "Status", "Tier", "TierHealth", "TierUsage"]
+__all__ = ["Identified", "Lease", "StampSeed", "StampStore", "Status", "Tier", "TierHealth", "TierUsage"]
 
 Lease: TypeAlias = int | str
 """Proof that a key was absent, or stale, and was neither dropped nor written since; unique per fill."""
@@ -128,12 +128,30 @@ class Tier(Protocol):
         ...
 
 
+StampSeed: TypeAlias = Callable[[list[str]], Mapping[str, str]]
+"""Returns what a deeper tier says are the stamps of tags, as far as it can be reached."""
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """A tier that can tell its server from all others."""
+
+    def identity(self) -> str:
+        """Return what no other server is called; may cost a call, once."""
+        ...
+
+
 @runtime_checkable
 class StampStore(Protocol):
     """A tier that can be the authority for stamps."""
 
-    def read_stamps(self, tags: Iterable[str]) -> dict[str, str]:
-        """Return the current stamp of each tag; a missing one is created, atomically."""
+    def read_stamps(self, tags: Iterable[str], seed: StampSeed | None = None) -> dict[str, str]:
+        """Return the current stamp of each tag; a missing one is created, atomically.
+
+        Args:
+            tags: What to read.
+            seed: Returns the stamps that missing ones are created with, as far as it knows them.
+        """
         ...
 
     def replace_stamps(self, stamps: Mapping[str, str]) -> None:

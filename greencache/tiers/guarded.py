@@ -10,7 +10,7 @@ from greencache.errors import TierUnavailableError
 from greencache.events import Event, EventKind, Recorder
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
-from greencache.tiers.base import Lease, StampStore, Tier, TierHealth, TierUsage
+from greencache.tiers.base import Identified, Lease, StampSeed, StampStore, Tier, TierHealth, TierUsage
 from greencache.tiers.pending import Pending, PendingDrops
 from greencache.typing import CacheTier, Key, Seconds
 
@@ -125,10 +125,10 @@ class GuardedTier:
 
     # -- stamps ----------------------------------------------------------------------------------------
 
-    def read_stamps(self, tags: Iterable[str]) -> dict[str, str] | None:
+    def read_stamps(self, tags: Iterable[str], seed: StampSeed | None = None) -> dict[str, str] | None:
         """Return the current stamps, or `None` during an outage."""
         store = self._stamp_store()
-        return self._ready(lambda: store.read_stamps(tags))
+        return self._ready(lambda: store.read_stamps(tags, seed))
 
     def replace_stamps(self, stamps: Mapping[str, str]) -> int | None:
         """Make stamps current and return 0; during an outage queue that, return `None`."""
@@ -150,6 +150,11 @@ class GuardedTier:
         """Let drops be made, and announced, before the tier is read again; return all that wait."""
         self._pending.add(pending)
         return self.waiting
+
+    def identity(self) -> str:
+        """Return what no other server is called; empty if that cannot be told."""
+        tier = self.tier
+        return self._guard(tier.identity) or "" if isinstance(tier, Identified) else ""
 
     def check(self) -> TierHealth:
         """Ask the tier how it is doing."""

@@ -15,7 +15,7 @@ from greencache.entry import Entry, State, judge, remaining
 from greencache.keys import Pattern, restore_text, storage_text
 from greencache.options import check_duration
 from greencache.stats import TierCounters
-from greencache.tiers.base import Lease, Status, TierHealth, TierUsage
+from greencache.tiers.base import Lease, StampSeed, Status, TierHealth, TierUsage
 from greencache.tiers.border import Border
 from greencache.typing import CacheTier, Key, Seconds
 
@@ -155,12 +155,13 @@ class PostgresTier:
 
     # -- stamps ----------------------------------------------------------------------------------------
 
-    def read_stamps(self, tags: Iterable[str]) -> dict[str, str]:
+    def read_stamps(self, tags: Iterable[str], seed: StampSeed | None = None) -> dict[str, str]:
         """Return the current stamp of each tag; a missing one is created, once for all processes."""
         wanted = dict.fromkeys(tags)
         current = self._stamps("stamps/read", tags=_stored(wanted))
         missing = [tag for tag in wanted if tag not in current]
-        proposed = [secrets.token_hex(12) for _ in missing]
+        seeds = seed(missing) if seed and missing else {}
+        proposed = [seeds.get(tag) or secrets.token_hex(12) for tag in missing]
         return current | self._stamps("stamps/create", tags=_stored(missing), stamps=proposed)
 
     def replace_stamps(self, stamps: Mapping[str, str]) -> None:

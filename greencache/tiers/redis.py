@@ -18,7 +18,7 @@ from greencache.entry import Entry, State, judge, remaining
 from greencache.errors import ServerReplyError
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
-from greencache.tiers.base import Lease, Status, TierHealth, TierUsage
+from greencache.tiers.base import Lease, StampSeed, Status, TierHealth, TierUsage
 from greencache.tiers.border import Border
 from greencache.typing import CacheTier, Key, Seconds
 
@@ -75,6 +75,7 @@ class RedisTier:
         self._names = RedisNames(namespace)
         self._lease_ms = max(1, math.ceil(lease_ttl * 1000))
         self._clock = clock
+        self._identity = ""
         self._fill = load_script("fill")
         self._put = load_script("put")
         self._release = load_script("release")
@@ -190,12 +191,19 @@ class RedisTier:
         self.counters.drops += removed
         return removed
 
-    def read_stamps(self, tags: Iterable[str]) -> dict[str, str]:
+    def identity(self) -> str:
+        """Return the server's run id, as it was when first asked for; a later one only costs work twice."""
+        if not self._identity:
+            self._identity = self._manager.check().run_id or ""
+        return self._identity
+
+    def read_stamps(self, tags: Iterable[str], seed: StampSeed | None = None) -> dict[str, str]:
         """Return the current stamp of each tag; a missing one is created, once for all processes."""
         wanted = list(dict.fromkeys(tags))
         current = dict(zip(wanted, self._read([self._names.stamp(tag) for tag in wanted]), strict=True))
         missing = [tag for tag, stamp in current.items() if stamp is None]
-        current.update(self._create_stamps(missing))
+        if missing:
+            current.update(self._create_stamps(missing, seed(missing) if seed else {}))
         return {tag: stamp.decode() for tag, stamp in current.items() if stamp is not None}
 
     def replace_stamps(self, stamps: Mapping[str, str]) -> None:
@@ -271,8 +279,8 @@ class RedisTier:
             ]
             yield from _chunks(matching)
 
-    def _create_stamps(self, tags: Sequence[str]) -> dict[str, bytes]:
-        proposed = {tag: secrets.token_hex(12) for tag in tags}
+    def _create_stamps(self, tags: Sequence[str], seeds: Mapping[str, str]) -> dict[str, bytes]:
+        proposed = {tag: seeds.get(tag) or secrets.token_hex(12) for tag in tags}
         self._manager.execute_many([(*self._set_stamp(tag, stamp), b"NX") for tag, stamp in proposed.items()])
         # Another process may have been first: what is there now is what all of them will read.
         current = self._read([self._names.stamp(tag) for tag in tags])

@@ -44,6 +44,13 @@ class Stack:
             return ()
         return tuple(tier for tier in self.shared if tier.name < self.authority.name)
 
+    @property
+    def stamp_keepers(self) -> tuple[GuardedTier, ...]:
+        """The authority and the writable tiers below it, which keep stamps for when it loses them."""
+        if self.authority is None:
+            return ()
+        return tuple(t for t in self.shared if t.writable and t.name >= self.authority.name)
+
     def check_tier(self, tier: CacheTier) -> None:
         """Refuse a tier that an entry cannot be kept in.
 

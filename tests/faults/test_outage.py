@@ -1,0 +1,168 @@
+"""What callers see while a server is away, and when it is back."""
+
+import threading
+
+import pytest
+
+from greencache import MISSING, CacheManager
+from greencache.errors import InvalidationPending, TierUnavailableError
+from greencache.testing import wait_until
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture
+def servers(redis_servers):
+    """L2 and L3."""
+    return redis_servers(), redis_servers()
+
+
+@pytest.fixture
+def cache(servers):
+    """A cache over both."""
+    l2, l3 = servers
+    with CacheManager.from_urls(l2=l2.url, l3=l3.url, namespace="outage") as cache:
+        yield cache.initialize(strict=True)
+
+
+def neighbour(servers):
+    """Return a cache of another process on the same host."""
+    l2, l3 = servers
+    return CacheManager.from_urls(l2=l2.url, l3=l3.url, namespace="outage")
+
+
+def test_reads_go_on_without_any_redis(servers, cache):
+    """Every call returns the loader's value, and none raises."""
+    for server in servers:
+        server.kill()
+    assert [cache.get_or_load(f"k{n}", lambda n=n: n) for n in range(20)] == list(range(20))
+    assert cache.get("other", MISSING) is MISSING
+    assert cache.get_or_load_many(["k1", "x"], lambda keys: dict.fromkeys(keys, 7)) == {"k1": 1, "x": 7}
+
+
+def test_a_lost_l3_leaves_l2_serving(servers, cache):
+    """What the host has is still read from it, by other processes too."""
+    cache.set("a", 1)
+    servers[1].kill()
+    with neighbour(servers) as other:
+        assert other.get_or_load("b", lambda: 2) == 2
+    assert cache.get("a") == 1
+
+
+def test_an_invalidation_during_an_outage_says_what_is_pending_and_is_replayed(servers, cache):
+    """The tier cannot bring back what was dropped while it was away."""
+    l2, l3 = servers
+    cache.set("a", "old")
+    l3.pause()
+    with pytest.raises(InvalidationPending) as caught:
+        cache.invalidate("a")
+    assert caught.value.pending == {"L3": ("key:a",)}
+    assert cache.get("a", MISSING) is MISSING
+    assert cache.health_check()["L3"].waiting == ("key:a",)
+    l3.resume()
+    wait_until(lambda: _is_replayed(cache), deadline=40, reason="the drop is replayed")
+    assert cache.get("a", MISSING) is MISSING
+    with CacheManager.from_urls(l3=l3.url, namespace="outage") as other:
+        assert other.get("a", MISSING) is MISSING
+
+
+def _is_replayed(cache):
+    cache.get("anything")
+    return cache.health_check()["L3"].waiting == ()
+
+
+def test_tags_invalidated_during_an_outage_stay_invalidated(servers, cache):
+    """The new stamp is current here at once, and everywhere when the authority is back."""
+    l2, l3 = servers
+    cache.set("a", "old", tags=["t"])
+    l3.pause()
+    with pytest.raises(InvalidationPending):
+        cache.invalidate(tags=["t"])
+    assert cache.get("a", MISSING) is MISSING
+    l3.resume()
+    wait_until(lambda: _is_replayed(cache), deadline=40, reason="the stamp is replaced")
+    with CacheManager.from_urls(l3=l3.url, namespace="outage") as other:
+        assert other.get("a", MISSING) is MISSING
+
+
+def test_a_server_that_restarts_empty_takes_nothing_old_along(servers, cache):
+    """The lost log is noticed, L1 and L2 are forgotten, and caching goes on."""
+    cache.set("a", 1)
+    servers[1].kill()
+    servers[1].start()
+
+    def is_cached_again():
+        cache.get_or_load("b", lambda: 2)
+        return cache.get_stats()["L3"].fills > 0 and cache.get_or_load("b", lambda: 3) == 2
+
+    wait_until(is_cached_again, deadline=40, reason="L3 is filled again")
+
+
+def test_an_outage_is_noticed_only_where_it_is(servers, cache):
+    """Health names the tier that is down, and the whole is degraded."""
+    servers[1].kill()
+    cache.get("a")
+    report = cache.health_check()
+    assert report.status == "degraded"
+    assert (report["L2"].status, report["L3"].status) == ("up", "down")
+    assert report["L3"].error
+
+
+def test_an_unreachable_server_at_start_is_an_error_only_when_strict(servers):
+    """Without `strict` the cache is degraded, says so, and works."""
+    servers[1].kill()
+    with neighbour(servers) as cache:
+        cache.initialize()
+        assert cache.get_or_load("a", lambda: 1) == 1
+        with pytest.raises(TierUnavailableError, match="L3 is out of reach"):
+            cache.initialize(strict=True)
+
+
+def test_l1_serves_what_it_has_while_the_authority_is_away(servers, cache):
+    """Past max_staleness with nobody to vouch for it, counted as degraded."""
+    cache.set("a", 1, ttl=None)
+    for server in servers:
+        server.kill()
+    wait_until(lambda: cache.get("a") == 1 and cache.get_stats().loads.degraded > 0, reason="trust has lapsed")
+    assert cache.get_or_load("a", lambda: 2) == 1
+
+
+def test_a_listener_cut_off_stops_trusting_l1(servers, cache):
+    """A hung authority is noticed within max_staleness, and L1 no longer vouches for what it holds."""
+    cache.set("a", 1)
+    servers[1].pause()
+    try:
+        bus = cache._engine.bus
+        now = cache._engine.clock.now
+        wait_until(lambda: bus.trusted_until < now(), deadline=5, reason="trust lapses within max_staleness")
+    finally:
+        servers[1].resume()
+
+
+def test_threads_see_no_error_while_l3_dies_and_returns(servers, cache):
+    """Readers go on through the loss and the return of L3 without one exception."""
+    stop, errors, reads = threading.Event(), [], [0] * 4
+
+    def read(index):
+        while not stop.is_set():
+            try:
+                assert cache.get_or_load(f"k{reads[index] % 50}", lambda: "v") == "v"
+            except Exception as error:
+                errors.append(error)
+            reads[index] += 1
+
+    threads = [threading.Thread(target=read, args=(index,), daemon=True) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: min(reads) > 100, reason="readers are warm")
+    servers[1].kill()
+    before = min(reads)
+    wait_until(lambda: min(reads) > before + 100, deadline=20, reason="readers go on without L3")
+    servers[1].start()
+    wait_until(lambda: cache.health_check()["L3"].status == "up", deadline=20, reason="L3 is back")
+    before = min(reads)
+    wait_until(lambda: min(reads) > before + 100, deadline=20, reason="readers go on with L3")
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    assert errors == []
