@@ -1,0 +1,19 @@
+"""The words of the command: `demo`, `config check`, `version`."""
+
+import typer
+
+from greencache.cli.config import config_app
+from greencache.cli.demo import demo
+from greencache.cli.version import version
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="A multi-tier cache for slowly changing facts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback with all locals would print values and passwords
+)
+app.command()(demo)
+app.command()(version)
+app.add_typer(config_app, name="config")

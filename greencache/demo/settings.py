@@ -1,0 +1,42 @@
+"""What the demo can be told."""
+
+import dataclasses
+import pathlib
+
+from greencache.errors import GreencacheError
+
+__all__ = ["DemoError", "DemoSettings"]
+
+
+class DemoError(GreencacheError):
+    """The demo could not run to its end."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DemoSettings:
+    """What the demo can be told.
+
+    Args:
+        workers: Worker processes on each of the two hosts.
+        rows: How many rows of the ledger to use; `None` for all.
+        l1: Budget of each worker's memory, as text such as "128KB": small, so that eviction has work to do.
+        sample: Rows for which PostgreSQL is asked one by one.
+        output: Folder for the chart.
+        draws_chart: Whether to draw the chart.
+
+    Raises:
+        DemoError: If one of them is out of its range.
+    """
+
+    workers: int = 2
+    rows: int | None = None
+    l1: str = "128KB"
+    sample: int = 5_000
+    output: pathlib.Path = pathlib.Path("demo-output")
+    draws_chart: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "rows", "sample"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise DemoError(f"{name} must be 1 or more, got {number}")
