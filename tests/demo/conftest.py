@@ -45,7 +45,7 @@ def outcome():
         moments=[Moment(0.7, "L3 killed")],
         checks=[
             Check("sums agree", holds=True, found="3 t"),
-            Check("nobody fails", holds=False, found="1 error"),,
+            Check("nobody fails", holds=False, found="1 error"),
         ],
         notes=["Something could not be shown."],
         seconds=1.5,
