@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from greencache.errors import TierUnavailableError as TierUnavailableError
     from greencache.errors import UnsupportedFunctionError as UnsupportedFunctionError
     from greencache.manager import CacheManager as CacheManager
+    from greencache.options import EntryOptions as EntryOptions
     from greencache.strategies import CacheAside as CacheAside
     from greencache.strategies import WriteThrough as WriteThrough
+    from greencache.tiers.view_spec import ViewSpec as ViewSpec
     from greencache.typing import MISSING as MISSING
     from greencache.typing import UNSET as UNSET
     from greencache.typing import CacheTier as CacheTier
@@ -41,6 +43,7 @@ _HOMES = {
     "ConfigurationError": "greencache.errors",
     "DecodeError": "greencache.errors",
     "EncodeError": "greencache.errors",
+    "EntryOptions": "greencache.options",
     "GreencacheError": "greencache.errors",
     "InvalidArgumentError": "greencache.errors",
     "InvalidKeyError": "greencache.errors",
@@ -51,6 +54,7 @@ _HOMES = {
     "TierUnavailableError": "greencache.errors",
     "UNSET": "greencache.typing",
     "UnsupportedFunctionError": "greencache.errors",
+    "ViewSpec": "greencache.tiers.view_spec",
     "WriteThrough": "greencache.strategies",
     "cached": "greencache.decorators",
     "cached_with_invalidation": "greencache.decorators",
@@ -67,6 +71,7 @@ __all__ = [
     "ConfigurationError",
     "DecodeError",
     "EncodeError",
+    "EntryOptions",
     "GreencacheError",
     "InvalidArgumentError",
     "InvalidKeyError",
@@ -75,6 +80,7 @@ __all__ = [
     "RedisManager",
     "TierUnavailableError",
     "UnsupportedFunctionError",
+    "ViewSpec",
     "WriteThrough",
     "cached",
     "cached_with_invalidation",

@@ -99,32 +99,31 @@ class StampTable:
             self._doubts += 1
             self._confirmed.clear()
 
-    def _known(self, tags: Iterable[str], *, ask: bool) -> dict[str, str]:
-        tokens = self._tokens
+    def _known(self, tags: Sequence[str], *, ask: bool) -> dict[str, str]:
         doubtful = [tag for tag in tags if not self._is_vouched_for(tag)]
-        if doubtful and self.keepers:
-            self._read(doubtful)
-        known = {tag: tokens[tag] for tag in tags if tag in tokens}
-        if ask:
-            unknown = [tag for tag in tags if tag not in known]
-            if unknown:
-                # No authority, or none within reach: an own stamp is current here, and is taken for
-                # outdated wherever the authority says otherwise.
-                known |= self._invent(unknown)
+        read = self._read(doubtful) if doubtful and self.keepers else {}
+        tokens = self._tokens
+        known = {tag: tokens[tag] for tag in tags if tag in tokens} | read
+        unknown = [tag for tag in tags if tag not in known]
+        if ask and unknown:
+            # No authority, or none within reach: an own stamp is current here, and is taken for outdated
+            # wherever the authority says otherwise.
+            known |= self._invent(unknown)
         return known
 
-    def _read(self, tags: list[str]) -> None:
+    def _read(self, tags: list[str]) -> dict[str, str]:
+        """Return the stamps that the authority has now; nothing of those learned anew meanwhile."""
         doubts, before = self._doubts, {tag: self._tokens.get(tag) for tag in tags}
-        read = self._read_from(self.keepers, tags)
-        if read is None:
-            return
+        read = self._read_from(self.keepers, tags) or {}
         with self._lock:
-            # What was learned while the answer was under way may be newer than the answer, and after a
-            # doubt the answer may be too old: such a stamp is read again when it is needed again.
-            is_usable = self._doubts == doubts
+            # What was learned while the answer was under way may be newer than the answer.
             usable = {tag: token for tag, token in read.items() if self._tokens.get(tag) == before[tag]}
-        if is_usable:
+            is_vouched_for = self._doubts == doubts
+        if is_vouched_for:
+            # A doubt since then means that announcements may be missed between the answer and the moment
+            # from which all are heard: good enough for this call, not to be remembered.
             self.learn(usable)
+        return usable
 
     def _read_from(self, keepers: Sequence[GuardedTier], tags: list[str]) -> dict[str, str] | None:
         """Return the stamps that the first keeper has, what it lacks taken from those below it.

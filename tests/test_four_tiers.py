@@ -94,7 +94,8 @@ def test_patterns_and_tags_reach_every_tier_and_process(deep_fleet, how):
 
 def test_clear_forgets_one_namespace_and_no_other(deep_fleet):
     """And never flushes a server."""
-    cache, neighbour, foreign = deep_fleet.cache(), deep_fleet.elsewhere(), deep_fleet.cache(namespace="other")
+    cache, neighbour = deep_fleet.cache(), deep_fleet.elsewhere()
+    foreign = deep_fleet.cache(namespace="other")
     for each in (cache, foreign):
         each.mset({"a": 1, "b": 2})
     assert neighbour.get("a") == 1
@@ -109,7 +110,7 @@ def test_each_tier_keeps_a_value_for_its_own_time(fleet):
     cache = fleet.cache()
     cache.set("a", 1, ttl=1000)
     now = cache._engine.clock.now()
-    left = [tier.get_many(["a"])["a"].fresh_until - now for tier in (t.tier for t in cache._engine.stack.shared)]
+    left = [tier.tier.get_many(["a"])["a"].fresh_until - now for tier in cache._engine.stack.shared]
     assert cache._engine.peek("a").fresh_until - now == pytest.approx(60, abs=1)
     assert left == [pytest.approx(300, abs=1), pytest.approx(1000, abs=1)]
 
@@ -164,7 +165,8 @@ def test_health_and_statistics_name_every_tier(deep_fleet):
 
 def test_a_cache_may_have_any_subset_of_tiers(deep_fleet):
     """Without L1, without Redis, without PostgreSQL."""
-    for missing in ({"l1": None}, {"l2": None}, {"l3": None}, {"l4": None}, {"l2": None, "l3": None}, {"l1": None, "l4": None}):
+    for names in ("l1", "l2", "l3", "l4", "l2 l3", "l1 l4"):
+        missing = dict.fromkeys(names.split())
         cache = deep_fleet.cache(namespace="n" + "".join(missing), **missing)
         assert cache.get_or_load("a", lambda: 1, tags=["t"]) == 1
         assert cache.get("a") == 1

@@ -1,10 +1,6 @@
 """What every tier must do, as one suite of tests that any tier's own tests inherit.
 
-    class TestMyTier(TierSuite):
-        @pytest.fixture
-        def tier(self, clock): ...
-        @pytest.fixture
-        def neighbour(self, clock): ...   # another namespace on the same server
+A subclass named `Test…` gives the fixtures `tier` and `neighbour`, the latter of another namespace.
 """
 
 import math
@@ -21,7 +17,8 @@ __all__ = ["HOSTILE_KEYS", "TierSuite"]
 
 HOSTILE_KEYS = (
     "*", "?", "[a]", "a*b", "{x}", "}", "{", "{}", "%7D", "%", "_", "\\", "'; DROP TABLE entries; --", '"',
-    "a\r\nSET b 1", "nul\0nul", "ns:key", ":", " ", "Zürich", "Zu\u0308rich", "電力", "≤1980", "a,b (c)", "x" * 1000,
+    "a\r\nSET b 1", "nul\0nul", "ns:key", ":", " ", "Zürich", "Zu\u0308rich", "電力", "≤1980", "a,b (c)",
+    "x" * 1000,
 )  # fmt: skip
 
 
@@ -55,7 +52,10 @@ class TierSuite:
 
     def test_what_was_put_is_found(self, tier: Tier, clock: FakeClock) -> None:
         """A put entry is returned with its value, and with its times to within a millisecond."""
-        assert tier.put_many({"a": self.entry(clock, {"n": [1, None]}), "b": self.entry(clock, None)}) == {"a", "b"}
+        assert tier.put_many({"a": self.entry(clock, {"n": [1, None]}), "b": self.entry(clock, None)}) == {
+            "a",
+            "b",
+        }
         found = tier.get_many(["a", "b", "c"])
         assert {key: entry.value for key, entry in found.items()} == {"a": {"n": [1, None]}, "b": None}
         assert found["a"].fresh_until == pytest.approx(clock.now() + 60.0, abs=0.001)
@@ -66,7 +66,9 @@ class TierSuite:
         clock.advance(1e6)
         assert tier.get_many(["a"])["a"].fresh_until == math.inf
 
-    def test_a_stale_entry_is_returned_and_one_that_is_gone_is_not(self, tier: Tier, clock: FakeClock) -> None:
+    def test_a_stale_entry_is_returned_and_one_that_is_gone_is_not(
+        self, tier: Tier, clock: FakeClock
+    ) -> None:
         """Staleness is for the caller to judge, absence for the tier."""
         tier.put_many({"a": self.entry(clock, ttl=60.0, stale_ttl=60.0)})
         clock.advance(90.0)
@@ -76,7 +78,9 @@ class TierSuite:
 
     def test_stamps_tier_and_cost_survive(self, tier: Tier, clock: FakeClock) -> None:
         """What is kept beside the value comes back with it."""
-        entry = Entry("v", clock.now() + 60.0, stamps=(("", "n1"), ("région:日本", "t1")), tier=tier.name, cost=0.25)
+        entry = Entry(
+            "v", clock.now() + 60.0, stamps=(("", "n1"), ("région:日本", "t1")), tier=tier.name, cost=0.25
+        )
         tier.put_many({"a": entry})
         found = tier.get_many(["a"])["a"]
         assert (found.stamps, found.tier, found.cost) == (entry.stamps, tier.name, 0.25)
@@ -201,7 +205,9 @@ class TierSuite:
         assert tier.fill_many({"a": self.entry(clock, "x" * 2_000_000)}, leases) == set()
         assert tier.counters.refused_sizes == 2
 
-    def test_usage_counts_entries_of_the_namespace(self, tier: Tier, neighbour: Tier, clock: FakeClock) -> None:
+    def test_usage_counts_entries_of_the_namespace(
+        self, tier: Tier, neighbour: Tier, clock: FakeClock
+    ) -> None:
         """Leases and other namespaces are not counted."""
         tier.put_many({key: self.entry(clock) for key in ("a", "b")})
         tier.reserve_many(["c"])

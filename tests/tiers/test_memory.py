@@ -79,10 +79,12 @@ def test_entries_of_a_replaced_stamp_are_removed():
     """Tagged entries go at once, all others stay."""
     clock = FakeClock()
     tier = MemoryTier(clock=clock)
-    tier.put_many({
-        "a": fresh(clock, stamps=(("", "n"), ("t", "1"))),
-        "b": fresh(clock, stamps=(("", "n"), ("u", "1"))),
-    })
+    tier.put_many(
+        {
+            "a": fresh(clock, stamps=(("", "n"), ("t", "1"))),
+            "b": fresh(clock, stamps=(("", "n"), ("u", "1"))),
+        }
+    )
     assert tier.replace_stamps({"t": "2"}) == 1
     assert tier.get_many("ab").keys() == {"b"}
     assert tier.replace_stamps({"": "m"}) == 1
@@ -161,7 +163,9 @@ def test_threads_leave_index_order_and_tags_in_agreement():
         for number in range(2000):
             key = f"k{(number * 7 + seed * 13) % 150}"
             leases = tier.reserve_many([key])
-            tier.fill_many({key: fresh(clock, "x" * (number % 50), stamps=((f"t{number % 5}", "1"),))}, leases)
+            tier.fill_many(
+                {key: fresh(clock, "x" * (number % 50), stamps=((f"t{number % 5}", "1"),))}, leases
+            )
             tier.get_many([key])
             if number % 11 == 0:
                 tier.drop_many([key])
