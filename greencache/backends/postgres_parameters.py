@@ -30,8 +30,8 @@ def connection_parameters(
     """
     try:
         given = conninfo_to_dict(url)
-    except (ProgrammingError, TypeError, ValueError):
-        # libpq's own message quotes what it could not parse, which may hold the password.
+    except (ProgrammingError, AttributeError, UnicodeError):
+        # Not text, or no URL. libpq's own message quotes what it could not parse: perhaps a password.
         raise ConfigurationError(
             "expected a URL such as postgresql://user@host:5432/database, got text that is not one"
         ) from None

@@ -21,7 +21,7 @@ _READ_COMMITTED = b"set transaction isolation level read committed"
 _TRY_LOCK = b"select pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
 _LOCK_TIMEOUT = b"select set_config('lock_timeout', %s, true)"
 
-PLAIN_TYPES = frozenset(
+_PLAIN_TYPES = frozenset(
     {
         "smallint", "integer", "bigint", "boolean", "real", "double precision", "numeric", "uuid", "date",
         "timestamp without time zone", "timestamp with time zone", "text", "character varying",
@@ -158,8 +158,11 @@ class PostgresView:
         )
 
     def _readable(self, column: str, layout: ViewLayout) -> sql.Composable:
-        quoted = _quoted("held", column)
-        return quoted if layout.types[column] in PLAIN_TYPES else _composed_part("{}::text", quoted)
+        quoted, kind = _quoted("held", column), layout.types[column]
+        if kind in _PLAIN_TYPES:
+            return quoted
+        # As the type writes itself; a cast would add /32 to an address, but strips the padding of a char(n).
+        return _composed_part("{}::text" if kind == "bpchar" else "concat({})", quoted)
 
     def count(self) -> Row:
         """Return how many rows it has, and how many bytes it takes on disk."""

@@ -22,8 +22,8 @@ from greencache.tiers.postgres import PostgresTier
 from greencache.typing import CacheTier
 
 NASTY = [
-    "quote'", 'double"', "nul\0", "%", "_", "back\\slash", "brace}", "{brace", "%00", "%25", "ü–漢字🦆", "$1", ":x",
-    "'; drop table entries; --", "%s", "%(keys)s", "\\", "a\nb", " ", "≤1980",
+    "quote'", 'double"', "nul\0", "%", "_", "back\\slash", "brace}", "{brace", "%00", "%25", "ü漢字🦆", "$1",
+    ":x", "'; drop table entries; --", "%s", "%(keys)s", "\\", "a\nb", " ", "≤1980",
 ]  # fmt: skip
 
 
@@ -186,9 +186,7 @@ def test_what_is_too_large_is_refused_and_what_was_there_removed(make_tier):
 def test_an_entry_ends_by_the_servers_clock(tier, execute):
     """Gone rows are invisible at once, and deleted by a sweep."""
     tier.put_many({"old": entry(1), "new": entry(2), "ever": Entry(3, math.inf)})
-    execute(
-        b"update greencache.entries set stale_until = clock_timestamp() - interval '1 s' where key = 'old'"
-    )
+    execute(b"update greencache.entries set stale_until = now() - interval '1 s' where key = 'old'")
     assert values(tier, "old", "new", "ever") == {"new": 2, "ever": 3}
     assert tier.usage().entries == 2
     assert tier.sweep() == 1
@@ -265,28 +263,34 @@ def test_a_lease_is_given_beside_an_entry(tier):
 
 
 def void_by_drop(tier, execute):
+    """Delete the row."""
     tier.drop_many(["k"])
 
 
 def void_by_put(tier, execute):
+    """Write over it."""
     tier.put_many({"k": entry("put")})
 
 
 def void_by_next_lease(tier, execute):
+    """Let it end, and give the next one."""
     execute(b"update greencache.entries set lease_until = clock_timestamp() - interval '1 s'")
     assert tier.reserve_many(["k"])
 
 
 def void_by_time(tier, execute):
+    """Let it end."""
     execute(b"update greencache.entries set lease_until = clock_timestamp() - interval '1 s'")
 
 
 def void_by_drop_and_new_lease(tier, execute):
+    """Give the next one without its end."""
     tier.drop_many(["k"])
     assert tier.reserve_many(["k"])
 
 
 def void_by_sweep(tier, execute):
+    """Let it end, and clean up."""
     void_by_time(tier, execute)
     tier.sweep()
 
@@ -406,7 +410,7 @@ def test_batches_in_any_order_do_not_deadlock(make_tier):
                 tier.fill_many({key: entry(2) for key in order}, leases)
                 tier.release_many(tier.reserve_many(order))
                 tier.drop_many(order)
-        except Exception as error:  # noqa: BLE001 -- reported by the assertion
+        except Exception as error:
             failures.append(error)
 
     tiers = [make_tier() for _ in range(4)]
