@@ -71,9 +71,7 @@ class ViewSpec:
                 f"expected value as columns of {self.name}, one or more, got {self.value!r}"
             )
         if isinstance(self.value, str) and self.row is not None:
-            raise ConfigurationError(
-                "expected value as a sequence where there is a row, got a name"
-            )
+            raise ConfigurationError("expected value as a sequence where there is a row, got a name")
         for name in ("ttl", "max_age"):
             if getattr(self, name) is not None:
                 check_duration(name, getattr(self, name))
