@@ -243,7 +243,7 @@ class _Builder:
             "timeout": config.timeout,
             "connect_timeout": config.connect_timeout,
             "retry": RetryPolicy(
-                retries=retry.attempts, base=retry.base, factor=retry.factor, full_jitter=retry.full_jitter
+                retries=retry.retries, base=retry.base, factor=retry.factor, full_jitter=retry.full_jitter
             ),
             "breaker": Breaker(
                 config.breaker.failures, reset_after=config.breaker.reset_after, clock=self._clock

@@ -61,7 +61,7 @@ class Breaker:
         failures: int = 5,
         *,
         reset_after: Seconds = 1.0,
-        max_reset_after: Seconds = 30.0,
+        max_reset_after: Seconds = 5.0,
         probe_timeout: Seconds = 10.0,
         clock: Clock | None = None,
         on_change: OnChange | None = None,

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 __all__ = ["Layer", "SettingPath", "named", "origin_of"]
 
 SettingPath: TypeAlias = tuple[str | int, ...]
-"""The names, and the indexes in lists, that lead to a setting: `("l2", "retry", "attempts")`."""
+"""The names, and the indexes in lists, that lead to a setting: `("l2", "retry", "retries")`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

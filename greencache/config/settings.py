@@ -9,7 +9,7 @@ from greencache.config.layers import SettingPath
 from greencache.config.problems import described
 from greencache.errors import ConfigurationError
 
-__all__ = ["Count", "Fraction", "Settings"]
+__all__ = ["AnyCount", "Count", "Fraction", "Settings"]
 
 
 def _refuse_flag(value: Any) -> Any:
@@ -19,6 +19,7 @@ def _refuse_flag(value: Any) -> Any:
 
 
 Count = Annotated[int, BeforeValidator(_refuse_flag), Field(ge=1)]
+AnyCount = Annotated[int, BeforeValidator(_refuse_flag), Field(ge=0)]
 """A whole number of at least one."""
 
 Fraction = Annotated[float, BeforeValidator(_refuse_flag), Field(ge=0, le=1)]

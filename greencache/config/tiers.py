@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from greencache.config.secret_files import json_list, with_secrets
-from greencache.config.settings import Count, Settings
+from greencache.config.settings import AnyCount, Count, Settings
 from greencache.config.units import Duration, OptionalDuration, Size
 from greencache.config.urls import PostgresUrl, RedisUrl, ServerUrl
 from greencache.config.views import ViewConfig
@@ -43,7 +43,7 @@ class L1Config(Settings):
 class RetryConfig(Settings):
     """How a command that is safe to repeat is repeated."""
 
-    attempts: Count = 3
+    retries: AnyCount = 3
     base: Duration = 0.1
     factor: Annotated[float, Field(ge=1)] = 2.0
     full_jitter: bool = True
@@ -53,7 +53,7 @@ class BreakerConfig(Settings):
     """When a tier that fails is left alone."""
 
     failures: Count = 5
-    reset_after: Duration = 10.0
+    reset_after: Duration = 1.0
 
 
 class ServerConfig(Settings):

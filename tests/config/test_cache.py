@@ -97,21 +97,21 @@ def test_from_urls_refuses_what_cannot_be():
 def test_a_configuration_cannot_be_changed():
     """Neither a setting nor one inside of it."""
     config = CacheConfig()
-    for part, name in ((config, "namespace"), (config.l1, "size"), (config.l2.retry, "attempts")):
+    for part, name in ((config, "namespace"), (config.l1, "size"), (config.l2.retry, "retries")):
         with pytest.raises(ValueError, match="frozen"):
             setattr(part, name, 1)
 
 
 def test_parts_can_be_made_by_themselves():
     """Each part refuses what is wrong in it with an error of ours, and parts make up the whole."""
-    retry = RetryConfig(attempts=1)
+    retry = RetryConfig(retries=1)
     config = CacheConfig(l1=L1Config(size="1kB"), l2=L2Config(retry=retry))
-    assert (config.l1.size, config.l2.retry.attempts) == (1_000, 1)
+    assert (config.l1.size, config.l2.retry.retries) == (1_000, 1)
     assert refused(L2Config, password=5).startswith("password: ")
-    assert refused(RetryConfig, atempts=5).startswith(
-        "atempts: there is no such setting; did you mean 'attempts'?"
+    assert refused(RetryConfig, retris=5).startswith(
+        "retris: there is no such setting; did you mean 'retries'?"
     )
-    assert refused(L2Config, retry={"atempts": 5}).startswith("retry.atempts: ")
+    assert refused(L2Config, retry={"retris": 5}).startswith("retry.retris: ")
 
 
 def test_configurations_copy_and_pickle():
@@ -161,14 +161,14 @@ def test_no_file_is_needed():
     environ = {
         "GREENCACHE__L1__ENABLED": "false",
         "GREENCACHE__L2__URL": "redis://h",
-        "GREENCACHE__L2__RETRY__ATTEMPTS": "1",
+        "GREENCACHE__L2__RETRY__RETRIES": "1",
         "GREENCACHE__L2__RETRY__FACTOR": "1.5",
         "GREENCACHE__L2__TTL": "never",
         "GREENCACHE__CODEC__SIGNING_KEYS": json.dumps(["k" * 16, "l" * 16]),
     }
     config = CacheConfig.load(environ=environ)
     assert config.tiers == (CacheTier.L2,)
-    assert (config.l2.retry.attempts, config.l2.retry.factor, config.l2.ttl) == (1, 1.5, None)
+    assert (config.l2.retry.retries, config.l2.retry.factor, config.l2.ttl) == (1, 1.5, None)
     assert [key.get_secret_value()[0] for key in config.codec.signing_keys] == ["k", "l"]
     assert "no file" in refused(CacheConfig.load, profile="production", environ={})
 
@@ -206,7 +206,7 @@ def test_an_error_says_where_the_setting_was_written(load):
         ({"l1": {"policy": "lur"}}, "l1.policy: got 'lur'; did you mean 'lru'?"),
         ({"codec": {"compression": "zsdt"}}, "codec.compression: got 'zsdt'; did you mean 'zstd'?"),
         ({"strategy": "cache_aside"}, "strategy: got 'cache_aside'; did you mean 'cache-aside'?"),
-        ({"l2": {"retry": {"attempts": True}}}, "l2.retry.attempts: expected a number, got True"),
+        ({"l2": {"retry": {"retries": True}}}, "l2.retry.retries: expected a number, got True"),
         ({"l2": {"retry": {"factor": float("inf")}}}, "l2.retry.factor: expected a finite number, got inf"),
         ({"l2": {"password": 1234}}, "l2.password: expected a valid string, got int; quote it"),
         ({"l2": {"password": [CANARY]}}, "l2.password: expected a valid string, got list"),

@@ -49,7 +49,7 @@ def test_a_layer_over_nothing_is_itself(settings):
 def test_the_origin_is_that_of_the_nearest_thing_around():
     """A setting that is missing is looked for where its section was written."""
     origins = {("l2",): "cache.yaml:3:1", ("l2", "retry"): "cache.yaml:4:3"}
-    assert origin_of(("l2", "retry", "attempts"), origins) == "cache.yaml:4:3"
+    assert origin_of(("l2", "retry", "retries"), origins) == "cache.yaml:4:3"
     assert origin_of(("l1",), origins) is None
 
 
