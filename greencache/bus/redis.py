@@ -115,7 +115,7 @@ class RedisBus:
 
     def _ensure_listening(self) -> None:
         thread = self._thread
-        if self._handler is None or self._is_closed or (thread is not None and thread.is_alive()):
+        if self._handler is None or (thread is not None and thread.is_alive()):
             return
         with self._lock:
             if self._thread is thread and not self._is_closed:
@@ -219,7 +219,6 @@ class RedisBus:
         if position is None:
             raise DecodeError("a message was published and is not on the bus")
         handler(Message(MessageKind.GAP if self._has_missed else MessageKind.JOINED))
-        self._has_missed = False
         self._move_to(position)
         self._confirm(sent)
         return position

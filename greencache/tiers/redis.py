@@ -192,9 +192,13 @@ class RedisTier:
         return removed
 
     def identity(self) -> str:
-        """Return the server's run id, as it was when first asked for; a later one only costs work twice."""
-        if not self._identity:
-            self._identity = self._manager.check().run_id or ""
+        """Return the server's run id and the number of the database, as it was when first asked for.
+
+        A later run id only costs work twice.
+        """
+        if not self._identity and (run_id := self._manager.check().run_id):
+            # Two databases of one server share nothing: what one was told, the other does not know.
+            self._identity = f"{run_id}/{self._manager.database}"
         return self._identity
 
     def read_stamps(self, tags: Iterable[str], seed: StampSeed | None = None) -> dict[str, str]:

@@ -258,6 +258,28 @@ class TestListening:
         assert member.gaps == 0
         member.await_trust()
 
+    def test_a_full_batch_proves_nothing(self, make_member):
+        """There may be more behind it, announced long ago."""
+        clock, gate = FakeClock(), threading.Event()
+        seen = []
+
+        def look(message):
+            if message.keys == ("wait",):
+                gate.wait(10)
+            seen.append(member.bus.trusted_until)
+
+        member = make_member(clock=clock, handler=look)
+        member.start().await_trust()
+        other = make_member().bus
+        other.publish(drop("wait"))
+        for number in range(150):
+            last = other.publish(drop(str(number)))
+        clock.advance(60)
+        gate.set()
+        assert member.bus.wait_applied(last, 10)
+        assert set(seen[1:]) == {1_000.0 + STALENESS}, "trusted before the end was reached"
+        member.await_trust()
+
     def test_trust_counts_from_the_question_and_not_from_the_answer(self, manager, make_member):
         """An answer that was long under way proves nothing about the time since the question."""
         clock = FakeClock()
@@ -357,6 +379,34 @@ class TestGaps:
         numbers = [other.publish(drop(f"new{number}")) for number in range(position + 5)]
         assert position + 1 in numbers
         gate.set()
+        member.await_gap(1)
+
+    def test_a_new_log_that_is_as_long_as_the_old_one_is_a_gap(self, make_member, manager):
+        """Nothing comes after it, and yet it is another one."""
+        gate = threading.Event()
+        member = make_member(handler=lambda message: message.keys == ("wait",) and gate.wait(10)).start()
+        member.await_trust()
+        other = make_member().bus
+        position = other.publish(drop("wait"))
+        wait_until(lambda: member.bus.applied() == position - 1, reason="the listener waits in its handler")
+        manager.execute("DEL", LOG)
+        assert [other.publish(drop("new")) for _ in range(position)][-1] == position
+        gate.set()
+        member.await_gap(1)
+
+    def test_nothing_is_trusted_between_a_gap_and_its_end(self, make_member, manager):
+        """However long trust would have lasted."""
+        is_able = threading.Event()
+
+        def forget(message):
+            if message == GAP and not is_able.is_set():
+                raise ValueError("no")
+
+        member = make_member(handler=forget, max_staleness=3_600.0).start().await_trust()
+        manager.execute("DEL", LOG)
+        wait_until(lambda: not member.is_trusting, reason="the gap is noticed")
+        assert member.gaps == 0
+        is_able.set()
         member.await_gap(1)
 
     def test_a_tail_lost_in_a_failover_is_a_gap(self, make_member, manager):
@@ -540,6 +590,14 @@ class TestProcesses:
         member.start()
         assert threading.active_count() == before
         assert member.announced() == []
+        assert member.recorder.kinds == []
+
+    def test_closing_waits_for_no_heartbeat(self, make_member):
+        """The listener is woken."""
+        before = threading.active_count()
+        member = make_member(heartbeat=60.0, max_staleness=120.0).start().await_trust()
+        member.bus.close()
+        assert threading.active_count() == before
 
     def test_closing_is_quick_while_the_server_is_down(self, redis_servers, make_member):
         """A pause before the next attempt is cut short."""

@@ -352,12 +352,13 @@ class TestWriting:
         assert 60_000 < manager.execute("PTTL", "gc:v:{app:b}") <= 120_000
         assert manager.execute("PTTL", "gc:v:{app:c}") == -1
 
-    def test_an_entry_that_is_already_gone_does_no_harm(self, tier, entry, clock):
+    def test_an_entry_that_is_already_gone_does_no_harm(self, tier, manager, entry, clock):
         """A life of no milliseconds is not an error of the server's, nor eternity."""
         late = entry(1, fresh=1, stale=1)
         clock.advance(2)
         tier.put_many({"k": late})
         assert tier.get_many(["k"]) == {}
+        assert manager.execute("PTTL", "gc:v:{app:k}") != -1
 
 
 class TestDropping:
@@ -580,3 +581,12 @@ class TestTheRest:
         assert health.error
         tier.close()
         tier.close()
+
+
+def test_two_databases_of_one_server_are_two_places(redis_server, make_tier):
+    """What one has been told to forget, the other still has to be told."""
+    urls = [redis_server.database_url(number) for number in (1, 2)]
+    with RedisManager(urls[0]) as first, RedisManager(urls[1]) as second:
+        identities = {make_tier(through=manager).identity() for manager in (first, first, second)}
+    assert len(identities) == 2
+    assert all(identities)
