@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from greencache.backends.breaker import Breaker, BreakerState, OnChange
 from greencache.backends.redis_address import RedisAddress
-from greencache.backends.redis_connection import GuardedConnection, Parser, new_connection
-from greencache.backends.redis_health import RedisHealth, parse_info, read_health
+from greencache.backends.redis_connection import GuardedConnection, Parser, new_connection, require_parser
+from greencache.backends.redis_health import RedisHealth, ask_health
 from greencache.backends.redis_listener import RedisListener
 from greencache.backends.redis_node import RedisNode
 from greencache.backends.redis_pool import ConnectionPool
@@ -69,6 +69,7 @@ class RedisManager:
         _require_positive(timeout=timeout, connect_timeout=connect_timeout, deadline=deadline)
         if max_connections < 1:
             raise ConfigurationError(f"expected max_connections of 1 or more, got {max_connections!r}")
+        require_parser(parser)
         self._clock = clock or SystemClock()
         self._deadline = deadline
         self._address = RedisAddress.parse(url, username, password)
@@ -105,6 +106,11 @@ class RedisManager:
         return self._address.label
 
     @property
+    def database(self) -> int:
+        """The number of the database on the server."""
+        return self._address.db
+
+    @property
     def pool(self) -> ConnectionPool:
         """Its connections, to be looked at."""
         return self._node.pool
@@ -125,8 +131,7 @@ class RedisManager:
         Args:
             command: Its name and arguments; text is sent as UTF-8, numbers as Python writes them.
             deadline: Seconds for this call instead of the manager's.
-            repeatable: Whether to run it twice is as good as once. If not, it is tried again only when the
-                server cannot have run it.
+            repeatable: Whether twice is as good as once; if not, it is only repeated if it cannot have run.
 
         Returns:
             The reply, undecoded: bytes, an integer, `None`, or a list of these.
@@ -248,19 +253,7 @@ class RedisManager:
         Args:
             deadline: Seconds for this call instead of the manager's.
         """
-        end = self._clock.now() + (self._deadline if deadline is None else deadline)
-        try:
-            # Once for the connection to be there, then once for the time that one round trip takes.
-            self._node.attempt_once(pack(["PING"]), 1, end - self._clock.now())
-            start = self._clock.now()
-            self._node.attempt_once(pack(["PING"]), 1, end - start)
-            latency = self._clock.now() - start
-            (info,) = self._node.attempt_once(pack(["INFO"]), 1, end - self._clock.now())
-        except GreencacheError as error:
-            return RedisHealth(up=False, error=str(error))
-        if isinstance(info, GreencacheError):
-            return RedisHealth(up=True, latency_ms=latency * 1_000, error=str(info))
-        return read_health(parse_info(info), latency)
+        return ask_health(self._node, self._clock, self._deadline if deadline is None else deadline)
 
     def close(self) -> None:
         """Close all connections; calls that come later raise `TierUnavailableError`."""

@@ -8,7 +8,9 @@ from greencache.errors import ConfigurationError
 
 __all__ = ["RedisAddress"]
 
-_FORMS = "redis://[user:password@]host[:port][/db], rediss://... for TLS, or unix://[user:password@]/path[?db=0]"
+_FORMS = (
+    "redis://[user:password@]host[:port][/db], rediss://... for TLS, or unix://[user:password@]/path[?db=0]"
+)
 _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"})
 _DEFAULT_PORT = 6379
 

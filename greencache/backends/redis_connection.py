@@ -24,9 +24,10 @@ from redis.retry import Retry
 from greencache.backends.redis_address import RedisAddress
 from greencache.backends.redis_protocol import pack
 from greencache.backends.redis_socket import DeadlineSocket
+from greencache.errors import ConfigurationError
 from greencache.typing import Seconds
 
-__all__ = ["GuardedConnection", "Parser", "new_connection"]
+__all__ = ["GuardedConnection", "Parser", "new_connection", "require_parser"]
 
 Parser: TypeAlias = Literal["auto", "hiredis", "python"]
 
@@ -213,6 +214,18 @@ def new_connection(
     if address.scheme == "rediss":
         return _TlsConnection(**options, **dict[str, Any](address.tls))
     return _TcpConnection(**options)
+
+
+def require_parser(parser: str) -> None:
+    """Refuse a parser that does not exist here.
+
+    Raises:
+        ConfigurationError: For another name, or for hiredis where it is not installed.
+    """
+    if parser not in _PARSERS:
+        raise ConfigurationError(f"expected 'auto', 'hiredis' or 'python' as parser, got {parser!r}")
+    if parser == "hiredis" and DefaultParser is not _HiredisParser:
+        raise ConfigurationError("expected hiredis 3.2 or newer for parser='hiredis'; it is not installed")
 
 
 def _keepalive() -> dict[int, int]:

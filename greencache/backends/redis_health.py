@@ -4,9 +4,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from greencache.backends.redis_node import RedisNode
+from greencache.backends.redis_protocol import pack
+from greencache.clock import Clock
+from greencache.errors import GreencacheError
 from greencache.typing import Seconds
 
-__all__ = ["RedisHealth", "parse_info", "read_health"]
+__all__ = ["RedisHealth", "ask_health", "parse_info", "read_health"]
 
 Info: TypeAlias = Mapping[str, str]
 
@@ -50,6 +54,29 @@ class RedisHealth:
     replication_id: str | None = None
     uptime: Seconds | None = None
     is_persisting: bool | None = None
+
+
+def ask_health(node: RedisNode, clock: Clock, deadline: Seconds) -> RedisHealth:
+    """Ask a server how it is, and return that it is down if it does not say.
+
+    Args:
+        node: The server; its breaker is neither asked nor told.
+        clock: Measures the latency.
+        deadline: Seconds for it all.
+    """
+    end = clock.now() + deadline
+    try:
+        # Once for the connection to be there, then once for the time that one round trip takes.
+        node.attempt_once(pack(["PING"]), 1, end - clock.now())
+        start = clock.now()
+        node.attempt_once(pack(["PING"]), 1, end - start)
+        latency = clock.now() - start
+        (info,) = node.attempt_once(pack(["INFO"]), 1, end - clock.now())
+    except GreencacheError as error:
+        return RedisHealth(up=False, error=str(error))
+    if isinstance(info, GreencacheError):
+        return RedisHealth(up=True, latency_ms=latency * 1_000, error=str(info))
+    return read_health(parse_info(info), latency)
 
 
 def parse_info(reply: bytes) -> Info:

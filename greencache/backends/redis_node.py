@@ -71,6 +71,8 @@ class RedisNode:
         Raises:
             TierUnavailableError: No answer in time, or the breaker is open.
         """
+        if deadline <= 0:
+            raise RefusedError(f"Redis {self.address.label}: the deadline passed before it could be asked")
         end = self._now() + deadline
         try:
             return self._attempt(packed, count, end, repeatable)

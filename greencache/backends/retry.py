@@ -87,7 +87,7 @@ def retry_after(
         may_retry: Says of an error whether another attempt may help and do no harm.
         clock: Tells the time that `give_up_at` is a reading of.
         give_up_at: No attempt starts at or after this reading of `clock.now`.
-        sleep: Waits; `time.sleep` as it is at this moment by default, so late monkey patching counts.
+        sleep: Waits; by default `time.sleep` as it is now, so that late monkey patching counts.
 
     Returns:
         What the first successful attempt returned.
@@ -102,12 +102,12 @@ def retry_after(
             raise on_record.pop()
         return call()
 
-    def is_too_late(state: tenacity.RetryCallState) -> bool:
-        return clock.now() + state.upcoming_sleep >= give_up_at
+    def is_over(state: tenacity.RetryCallState) -> bool:
+        return state.attempt_number > policy.retries or clock.now() + state.upcoming_sleep >= give_up_at
 
     retrying = tenacity.Retrying(
         sleep=sleep or time.sleep,
-        stop=lambda state: state.attempt_number > policy.retries or is_too_late(state),
+        stop=is_over,
         wait=_wait(policy),
         retry=tenacity.retry_if_exception(may_retry),
         reraise=True,
