@@ -20,6 +20,7 @@ from greencache.keys import Pattern
 from greencache.stats import TierCounters
 from greencache.tiers.base import Lease, StampSeed, Status, TierHealth, TierUsage
 from greencache.tiers.border import Border
+from greencache.tiers.redis_stamps import RedisStamps
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["RedisTier"]
@@ -30,8 +31,6 @@ _CHUNK = 500
 """Names in one command: few enough that no other client waits long for it."""
 _LONGEST = 100 * 365 * 86_400_000
 """Milliseconds; a longer life than this would overflow the server's own arithmetic some day."""
-_TAG_STAMP_LIFE = 30 * 86_400
-"""Seconds; keeps the stamps of tags that nobody uses any more from piling up."""
 _EVERYTHING = Pattern("*")
 
 
@@ -73,6 +72,7 @@ class RedisTier:
         self._manager = manager
         self._border = border
         self._names = RedisNames(namespace)
+        self._stamps = RedisStamps(manager, self._names, self._read)
         self._lease_ms = max(1, math.ceil(lease_ttl * 1000))
         self._clock = clock
         self._identity = ""
@@ -203,19 +203,11 @@ class RedisTier:
 
     def read_stamps(self, tags: Iterable[str], seed: StampSeed | None = None) -> dict[str, str]:
         """Return the current stamp of each tag; a missing one is created, once for all processes."""
-        wanted = list(dict.fromkeys(tags))
-        current = dict(zip(wanted, self._read([self._names.stamp(tag) for tag in wanted]), strict=True))
-        missing = [tag for tag, stamp in current.items() if stamp is None]
-        if missing:
-            current.update(self._create_stamps(missing, seed(missing) if seed else {}))
-        return {tag: stamp.decode() for tag, stamp in current.items() if stamp is not None}
+        return self._stamps.read(tags, seed)
 
     def replace_stamps(self, stamps: Mapping[str, str]) -> None:
         """Make these the current stamps of their tags."""
-        # Repeated, it could bring back a stamp that others have replaced since its first arrival.
-        self._manager.execute_many(
-            [self._set_stamp(tag, stamp) for tag, stamp in stamps.items()], repeatable=False
-        )
+        self._stamps.replace(stamps)
 
     def check(self) -> TierHealth:
         """Ask the server how it is doing."""
@@ -282,20 +274,6 @@ class RedisTier:
                 name for name in names if (key := self._names.key(name)) is not None and pattern.matches(key)
             ]
             yield from _chunks(matching)
-
-    def _create_stamps(self, tags: Sequence[str], seeds: Mapping[str, str]) -> dict[str, bytes]:
-        proposed = {tag: seeds.get(tag) or secrets.token_hex(12) for tag in tags}
-        self._manager.execute_many([(*self._set_stamp(tag, stamp), b"NX") for tag, stamp in proposed.items()])
-        # Another process may have been first: what is there now is what all of them will read.
-        current = self._read([self._names.stamp(tag) for tag in tags])
-        # Evicted already? Then the proposal is nobody's stamp, and what is stored with it is absent.
-        return {tag: stamp or proposed[tag].encode() for tag, stamp in zip(tags, current, strict=True)}
-
-    def _set_stamp(self, tag: str, stamp: str) -> tuple[bytes | str | int, ...]:
-        # A stamp that ends makes the entries under its tag absent once in a month: that forgets, it never
-        # resurrects. The namespace is spared, since everything in it would have to be loaded at once.
-        life: tuple[bytes | int, ...] = (b"EX", _TAG_STAMP_LIFE) if tag else ()
-        return (b"SET", self._names.stamp(tag), stamp, *life)
 
     def _pair(self, key: Key) -> list[bytes]:
         return [self._names.value(key), self._names.lease(key)]

@@ -1,0 +1,69 @@
+"""The stamps that a Redis keeps for all processes, when it is the authority."""
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from greencache.backends.redis import RedisManager
+from greencache.backends.redis_names import RedisNames
+from greencache.tiers.base import StampSeed
+
+__all__ = ["RedisStamps"]
+
+_TAG_LIFE = 30 * 86_400
+"""Seconds; keeps the stamps of tags that nobody uses any more from piling up."""
+
+
+class RedisStamps:
+    """Reads and replaces stamps.
+
+    Args:
+        manager: Talks to the server.
+        names: Where stamps are.
+        read: Returns what is under some names, `None` where nothing is.
+    """
+
+    def __init__(
+        self,
+        manager: RedisManager,
+        names: RedisNames,
+        read: Callable[[Sequence[bytes]], list[bytes | None]],
+    ) -> None:
+        self._manager = manager
+        self._names = names
+        self._read = read
+
+    def read(self, tags: Iterable[str], seed: StampSeed | None = None) -> dict[str, str]:
+        """Return the current stamp of each tag; a missing one is created, once for all processes.
+
+        Args:
+            tags: What to read.
+            seed: Returns the stamps that missing ones are created with, as far as it knows them.
+        """
+        wanted = list(dict.fromkeys(tags))
+        found = self._find(wanted)
+        missing = [tag for tag in wanted if tag not in found]
+        if not missing:
+            return found
+        return found | self._create(missing, seed(missing) if seed else {})
+
+    def replace(self, stamps: Mapping[str, str]) -> None:
+        """Make these the current stamps of their tags."""
+        # Repeated, it could bring back a stamp that others have replaced since its first arrival.
+        self._manager.execute_many([self._set(tag, stamp) for tag, stamp in stamps.items()], repeatable=False)
+
+    def _find(self, tags: Sequence[str]) -> dict[str, str]:
+        stamps = self._read([self._names.stamp(tag) for tag in tags])
+        return {tag: stamp.decode() for tag, stamp in zip(tags, stamps, strict=True) if stamp is not None}
+
+    def _create(self, tags: Sequence[str], seeds: Mapping[str, str]) -> dict[str, str]:
+        proposed = {tag: seeds.get(tag) or secrets.token_hex(12) for tag in tags}
+        self._manager.execute_many([(*self._set(tag, stamp), b"NX") for tag, stamp in proposed.items()])
+        # Another process may have been first: what is there now is what all of them will read. If that was
+        # evicted already, the proposal is nobody's stamp, and what is stored with it is absent.
+        return proposed | self._find(tags)
+
+    def _set(self, tag: str, stamp: str) -> tuple[bytes | str | int, ...]:
+        # A stamp that ends makes the entries under its tag absent once in a month: that forgets, it never
+        # resurrects. The namespace is spared, since everything in it would have to be loaded at once.
+        life: tuple[bytes | int, ...] = (b"EX", _TAG_LIFE) if tag else ()
+        return (b"SET", self._names.stamp(tag), stamp, *life)
