@@ -511,6 +511,22 @@ class TestStamps:
         assert after[""] != before[""]
         assert after["a"] != before["a"]
 
+    def test_a_missing_stamp_is_created_from_its_seed(self, tier, make_tier):
+        """What is there is not asked for below, and what is not known there is new."""
+        before = tier.read_stamps(["a"])
+        asked = []
+
+        def seed(tags):
+            asked.extend(tags)
+            return {"b": "from below"}
+
+        stamps = tier.read_stamps(["a", "b", "c"], seed)
+        assert asked == ["b", "c"]
+        assert stamps["a"] == before["a"]
+        assert stamps["b"] == "from below"
+        assert stamps["c"]
+        assert make_tier().read_stamps(["a", "b", "c"]) == stamps
+
     def test_stamps_of_namespaces_are_apart(self, make_tier):
         """Clearing one does not clear the other."""
         one, two = make_tier("one"), make_tier("two")
