@@ -1,14 +1,17 @@
 """The shared Redis is killed in the middle of the work, stays away, and comes back."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from greencache.demo.outcome import Stage
+from greencache.demo.figures import INTENSITY_KEY
 from greencache.demo.servers import HOSTS, L3_VARIABLE
 from greencache.demo.setting import Job
 from greencache.demo.worker import Worker
-from greencache.testing import wait_until
+from greencache.errors import InvalidationPending
+from greencache.testing import WaitTimeoutError, wait_until
+from greencache.tiers.base import Status
 from greencache.typing import CacheTier, Seconds
 
 __all__ = ["survive_an_outage"]
@@ -27,16 +30,16 @@ def survive_an_outage(job: Job) -> None:
         )
         return
     limit = min(_ROWS_PER_WORKER, job.rows // job.settings.workers)
-    _run(job, "L3 killed", limit, on_progress=_once_after(limit // 2, lambda: _kill(job)))
-    _run(job, "L3 down", limit)
+    _run(job, "L3 killed", HOSTS, limit, on_progress=_once_after(limit // 2, lambda: _kill(job)))
+    _run(job, "L3 down", HOSTS, limit)
     # The second host has never asked for these, so neither its L1 nor its L2 has them.
     job.audit(job.hosts[_SECOND], "without L3, what a host does not know yet is found in L4")
     _check_errors(job)
-    with job.display.step("Starting the shared Redis again"):
-        job.servers.start_l3()
-        job.passes.mark("L3 back")
-        _await_return(job)
-    _check_return(job, limit)
+    _bring_back(job)
+    _run(job, "L3 back", [_FIRST], limit)
+    _run(job, "L3 back, second host", [_SECOND], limit)
+    hits = job.outcome.stages[-1].stats[CacheTier.L3].hits
+    job.outcome.check("started again, L3 fills and answers", hits > 0, f"{hits:,} hits")
 
 
 def _kill(job: Job) -> None:
@@ -56,13 +59,18 @@ def _once_after(rows: int, act: Callable[[], None]) -> Callable[[int], None]:
     return on_progress
 
 
-def _run(job: Job, name: str, limit: int, on_progress: Callable[[int], None] = lambda _: None) -> Stage:
-    """Let all workers of both hosts do the same rows, and check what they find."""
+def _run(
+    job: Job,
+    name: str,
+    hosts: Sequence[str],
+    limit: int,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Let the workers of each host do the same rows, and check what they find."""
     rows = limit * job.settings.workers
-    members = job.everybody
-    shares = job.passes.run(name, members, rows * len(job.hosts), limit=limit, on_progress=on_progress)
-    job.check_emissions(f"{name}: emissions as without the cache", shares, rows, times=len(job.hosts))
-    return job.outcome.stages[-1]
+    members = [member for host in hosts for member in job.hosts[host]]
+    shares = job.passes.run(name, members, rows * len(hosts), limit=limit, on_progress=on_progress)
+    job.check_emissions(f"{name}: emissions as without the cache", shares, rows, times=len(hosts))
 
 
 def _check_errors(job: Job) -> None:
@@ -75,23 +83,29 @@ def _check_errors(job: Job) -> None:
     outcome.check("no lookup fails while L3 is away", outcome.errors_during_outage == 0, found)
 
 
-def _await_return(job: Job) -> None:
-    wait_until(
-        lambda: set(job.crew.ask(job.everybody, Worker.status, CacheTier.L3)) == {"up"},
-        reason="every worker finds L3 up again",
-        deadline=_PATIENCE,
-        interval=0.1,
-    )
-
-
-def _check_return(job: Job, limit: int) -> None:
-    """Run until the shared Redis, which came back empty, has been filled and answers."""
+def _bring_back(job: Job) -> None:
+    """Start the shared Redis again, and make everybody forget all intensities, so that they go through it."""
     started = time.monotonic()
-    while True:
-        stage = _run(job, "L3 back", limit)
-        hits = stage.stats[CacheTier.L3].hits
-        if hits or time.monotonic() - started > _PATIENCE:
-            break
-        job.outcome.stages.pop()
-        job.outcome.checks.pop()
-    job.outcome.check("started again, L3 fills and answers", hits > 0, f"{hits:,} hits")
+    with job.display.step("Starting the shared Redis again"), contextlib.suppress(WaitTimeoutError):
+        job.servers.start_l3()
+        job.passes.mark("L3 back")
+        wait_until(lambda: _is_back(job), reason="all find L3 up again", deadline=_PATIENCE, interval=0.1)
+        wait_until(
+            lambda: _forget(job), reason="the invalidation reaches L3", deadline=_PATIENCE, interval=0.1
+        )
+    seconds = time.monotonic() - started
+    is_back = _is_back(job)
+    found = f"{seconds:.1f} s, start and invalidation included" if is_back else f"not within {seconds:.0f} s"
+    job.outcome.check("every worker finds L3 again", is_back, found)
+
+
+def _is_back(job: Job) -> bool:
+    return set(job.crew.ask(job.everybody, Worker.status, CacheTier.L3)) == {Status.UP}
+
+
+def _forget(job: Job) -> bool:
+    try:
+        job.cache.invalidate(pattern=f"{INTENSITY_KEY.prefix}*")
+    except InvalidationPending:
+        return False
+    return True

@@ -18,6 +18,7 @@ from greencache.demo.lookup import Lookup, open_cache
 from greencache.demo.outcome import EXACT
 from greencache.stats import CacheStats
 from greencache.testing import WaitTimeoutError, wait_until
+from greencache.tiers.base import Status
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["Answer", "Failure", "Progress", "Reading", "Share", "Worker", "WorkerSettings", "serve"]
@@ -223,9 +224,9 @@ class Worker:
         """Return how many entries each tier holds, as this worker sees it."""
         return {tier: usage.entries for tier, usage in self._cache.get_usage().items()}
 
-    def status(self, tier: CacheTier) -> str:
+    def status(self, tier: CacheTier) -> Status:
         """Return how one tier is doing, as this worker sees it."""
-        return self._cache.health_check()[tier].status.value
+        return self._cache.health_check()[tier].status
 
 
 def _portions(rows: Sequence[Activity]) -> Iterator[Sequence[Activity]]:
