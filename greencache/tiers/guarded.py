@@ -82,11 +82,17 @@ class GuardedTier:
         found = self._ready(lambda: self.tier.get_many(keys)) or {}
         now = self._clock.now()
         fresh, stale = {}, {}
+        verdicts: dict[Stamps, bool] = {}
         for key, entry in found.items():
             if not self.writable:
                 entry.stamps = stamps
-            elif not self._is_current(entry.stamps):
-                continue
+            else:
+                # Entries of a batch mostly carry the same stamps; all are judged as of one moment anyway.
+                is_current = verdicts.get(entry.stamps)
+                if is_current is None:
+                    is_current = verdicts[entry.stamps] = self._is_current(entry.stamps)
+                if not is_current:
+                    continue
             state = judge(entry, now)
             if state <= State.DUE:
                 fresh[key] = entry

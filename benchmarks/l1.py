@@ -1,0 +1,113 @@
+"""Hits in L1: a thousand keys, one thread, nothing else."""
+
+import functools
+import threading
+
+import cachetools
+
+from greencache import CacheManager, cached
+
+KEYS = [f"factor:region{number}:co2" for number in range(1000)]
+
+
+def contenders():
+    """Return what is compared, by name."""
+    filled = dict.fromkeys(KEYS, 1.0)
+    manager = CacheManager(l1_of(5_000_000))
+    manager.mset(filled, ttl=None)
+
+    @cached(ttl=None, cache_manager=manager, key="decorated:{key}")
+    def decorated(key):
+        return key
+
+    @functools.lru_cache(None)
+    def builtin(key):
+        return key
+
+    found = {
+        "dict.get": reads(filled.get),
+        "functools.lru_cache": reads(builtin),
+        "greencache get": reads(manager.get),
+        "greencache get_or_load": loads(manager),
+        "greencache @cached": reads(decorated),
+        "cachetools.LRUCache + RLock": locked(cachetools.LRUCache(2000), filled),
+        "cachetools.TTLCache + RLock": locked(cachetools.TTLCache(2000, 3600), filled),
+        "@cachetools.cached + RLock": reads(memoised()),
+    }
+    return found | optional(filled)
+
+
+def l1_of(size):
+    """Return the tiers of a cache in memory."""
+    from greencache.tiers.memory import MemoryTier
+
+    return [MemoryTier(size)]
+
+
+def reads(read):
+    """Return work that reads every key once."""
+
+    def work():
+        for key in KEYS:
+            read(key)
+        return len(KEYS)
+
+    return work
+
+
+def loads(manager):
+    """Return work that asks for every key with a loader that is never called."""
+
+    def never():
+        raise AssertionError("a hit must not load")
+
+    return reads(lambda key: manager.get_or_load(key, never))
+
+
+def locked(cache, values):
+    """Return work that reads under a lock, as cachetools asks for."""
+    lock = threading.RLock()
+    cache.update(values)
+
+    def read(key):
+        with lock:
+            return cache.get(key)
+
+    return reads(read)
+
+
+def memoised():
+    """Return a function memoised by cachetools."""
+    return cachetools.cached(cachetools.TTLCache(2000, 3600), lock=threading.RLock())(lambda key: key)
+
+
+def optional(values):
+    """Return the contenders that are installed."""
+    found = {}
+    try:
+        import cachebox
+    except ImportError:
+        pass
+    else:
+        box = cachebox.LRUCache(2000)
+        box.update(values)
+        found["cachebox.LRUCache.get"] = reads(box.get)
+        found["@cachebox.cached"] = reads(cachebox.cached(cachebox.LRUCache(2000))(lambda key: key))
+    try:
+        from dogpile.cache import make_region
+    except ImportError:
+        pass
+    else:
+        region = make_region().configure("dogpile.cache.memory")
+        region.set_multi(values)
+        found["dogpile get"] = reads(region.get)
+        found["dogpile get_or_create"] = reads(lambda key: region.get_or_create(key, lambda: 1.0))
+    return found
+
+
+BUDGETS = [
+    ("greencache get", "dict.get", "at most", 8.0),
+    ("cachetools.TTLCache + RLock", "greencache get", "at least", 5.0),
+    ("greencache @cached", "@cachebox.cached", "at most", 1.0),
+    ("dogpile get_or_create", "greencache @cached", "at least", 8.0),
+]
