@@ -11,9 +11,10 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from greencache import GreencacheError
-from greencache.demo import DemoSettings, Outcome, RichDisplay, draw_chart, print_report, run_demo
+from greencache.demo import MIN_ROWS, DemoSettings, Outcome, RichDisplay, draw_chart, print_report, run_demo
 
 __all__ = ["demo"]
 
@@ -25,7 +26,7 @@ _TERMINATED = 128 + signal.SIGTERM
 def demo(
     *,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes on each of the two hosts.")] = 2,
-    rows: Annotated[int | None, typer.Option(min=1, help="Use only the first rows of the ledger.")] = None,
+    rows: Annotated[int | None, typer.Option(min=MIN_ROWS, help="Use the ledger's first rows only.")] = None,
     output: Annotated[pathlib.Path, typer.Option(help="Folder for the chart.")] = pathlib.Path("demo-output"),
     json_path: Annotated[
         pathlib.Path | None, typer.Option("--json", help="Write everything that was measured to this file.")
@@ -52,7 +53,7 @@ def demo(
     if chart:
         console.print(f"Chart: {', '.join(map(str, draw_chart(outcome, output)))}")
     for check in outcome.failed:
-        console.print(f"[bold red]Failed:[/] {check.name}: {check.found}")
+        console.print(f"[bold red]Failed:[/] {escape(f'{check.name}: {check.found}')}", highlight=False)
     raise typer.Exit(_FAILED if outcome.failed else 0)
 
 
@@ -74,7 +75,7 @@ def _require_matplotlib(console: Console) -> None:
 
 
 def _give_up(console: Console, reason: str) -> NoReturn:
-    console.print(f"[bold red]greencache demo could not run:[/] {reason}", highlight=False)
+    console.print(f"[bold red]greencache demo could not run:[/] {escape(reason)}", highlight=False)
     raise typer.Exit(_COULD_NOT_RUN)
 
 

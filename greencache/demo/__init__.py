@@ -8,9 +8,10 @@ from greencache.demo.display import Display, RichDisplay, SilentDisplay
 from greencache.demo.job import run_demo
 from greencache.demo.outcome import Check, Outcome, Stage
 from greencache.demo.report import print_report
-from greencache.demo.settings import DemoError, DemoSettings
+from greencache.demo.settings import MIN_ROWS, DemoError, DemoSettings
 
 __all__ = [
+    "MIN_ROWS",
     "Check",
     "DemoError",
     "DemoSettings",

@@ -31,13 +31,13 @@ def survive_an_outage(job: Job) -> None:
         return
     limit = min(_ROWS_PER_WORKER, job.rows // job.settings.workers)
     _run(job, "L3 killed", HOSTS, limit, on_progress=_once_after(limit // 2, lambda: _kill(job)))
-    _run(job, "L3 down", HOSTS, limit)
     # The second host has never asked for these, so neither its L1 nor its L2 has them.
     job.audit(job.hosts[_SECOND], "without L3, what a host does not know yet is found in L4")
+    _run(job, "L3 down", HOSTS, limit)
     _check_errors(job)
     _bring_back(job)
     _run(job, "L3 back", [_FIRST], limit)
-    _run(job, "L3 back, second host", [_SECOND], limit)
+    _run(job, "L3 back, B", [_SECOND], limit)
     hits = job.outcome.stages[-1].stats[CacheTier.L3].hits
     job.outcome.check("started again, L3 fills and answers", hits > 0, f"{hits:,} hits")
 

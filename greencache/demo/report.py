@@ -20,12 +20,17 @@ def print_report(outcome: Outcome, console: "Console") -> None:
         outcome: What came out.
         console: Where to.
     """
+    from rich.markup import escape
+
+    console.print()
+    for part, server in outcome.servers.items():
+        console.print(f"{part}: {server}", highlight=False)
     console.print()
     for table in (_tiers(outcome), _stages(outcome), _emissions(outcome), _checks(outcome)):
         console.print(table)
         console.print()
     for note in outcome.notes:
-        console.print(f"[yellow]Note:[/] {note}")
+        console.print(f"[yellow]Note:[/] {escape(note)}", highlight=False)
     held = len(outcome.checks) - len(outcome.failed)
     console.print(f"{held} of {len(outcome.checks)} checks held, in {outcome.seconds:.0f} s.")
 
@@ -35,7 +40,7 @@ def _table(title: str, first: str, *numbers: str) -> "Table":
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for name in numbers:
         table.add_column(name, justify="right")
     return table
@@ -51,7 +56,7 @@ def _tiers(outcome: Outcome) -> "Table":
             _duration(outcome.lookup_seconds.get(tier.name)),
             f"{outcome.entries[tier]:,}" if tier in outcome.entries else "-",
         )
-    name = f"straight from PostgreSQL, {outcome.sample_rows:,} rows"
+    name = f"PostgreSQL directly, {outcome.sample_rows:,} rows"
     table.add_row(name, "-", "-", _duration(outcome.lookup_seconds.get("direct")), "-", style="dim")
     return table
 
@@ -89,6 +94,7 @@ def _emissions_row(name: str, kwh: int, grams: Decimal, digits: int) -> list[str
 
 def _checks(outcome: Outcome) -> "Table":
     table = _table("Checks", "")
+    table.columns[0].no_wrap = False
     table.add_column("found")
     for check in outcome.checks:
         mark = "[green]✓[/]" if check.holds else "[bold red]✗[/]"
@@ -98,7 +104,7 @@ def _checks(outcome: Outcome) -> "Table":
 
 def _tier_name(tier: CacheTier) -> str:
     kind = {CacheTier.L1: "process memory", CacheTier.L2: "host Redis", CacheTier.L3: "shared Redis"}
-    return f"{tier.name} {kind.get(tier, 'PostgreSQL, materialized views')}"
+    return f"{tier.name} {kind.get(tier, 'materialized views')}"
 
 
 def _duration(seconds: Seconds | None) -> str:

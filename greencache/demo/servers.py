@@ -7,6 +7,7 @@ import urllib.parse
 from types import TracebackType
 from typing import Final, Self
 
+from greencache.backends.redis import RedisManager
 from greencache.testing.servers import LOCAL, NoServerAvailable, PostgresServer, RedisServer, Server
 
 __all__ = ["HOSTS", "L2_VARIABLE", "L3_VARIABLE", "POSTGRES_VARIABLE", "Servers"]
@@ -38,6 +39,9 @@ class Servers:
             self._l3 = stack.enter_context(_redis(L3_VARIABLE, "1gb"))
             self.database = self._postgres.create_database()
             stack.callback(self._postgres.drop_database, self.database)
+            for server, url in ((self._l3, self.l3), *((self._l2, self.l2(host)) for host in HOSTS)):
+                if server.source == "environment":
+                    stack.callback(_sweep, url, self.namespace)
             self._resources = stack.pop_all()
         return self
 
@@ -88,6 +92,18 @@ def _redis(variable: str, maxmemory: str) -> RedisServer:
         return server(sources=("environment", *LOCAL)).start()
     except NoServerAvailable:
         return server().start()
+
+
+def _sweep(url: str, namespace: str) -> None:
+    """Remove what the demo has left in a server of somebody else."""
+    with RedisManager(url) as redis:
+        cursor = b"0"
+        while True:
+            cursor, names = redis.execute(b"SCAN", cursor, b"MATCH", f"gc:?:{{{namespace}*", b"COUNT", 1_000)
+            if names:
+                redis.execute(b"UNLINK", *names)
+            if cursor == b"0":
+                return
 
 
 def _described(server: Server) -> str:

@@ -63,7 +63,7 @@ class Job:
 
     def hire(self, host: str) -> None:
         """Start the workers of a host."""
-        with self.display.step(f"Starting {self.settings.workers} workers on host {host}"):
+        with self.display.step(f"Starting the workers of host {host}"):
             settings = [worker_settings(self, host, number) for number in range(self.settings.workers)]
             self.hosts[host] = self.crew.hire(settings)
 

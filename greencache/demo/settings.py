@@ -2,10 +2,13 @@
 
 import dataclasses
 import pathlib
+from typing import Final
 
 from greencache.errors import GreencacheError
 
-__all__ = ["DemoError", "DemoSettings"]
+__all__ = ["MIN_ROWS", "DemoError", "DemoSettings"]
+
+MIN_ROWS: Final = 1_000
 
 
 class DemoError(GreencacheError):
@@ -18,7 +21,8 @@ class DemoSettings:
 
     Args:
         workers: Worker processes on each of the two hosts.
-        rows: How many rows of the ledger to use; `None` for all.
+        rows: How many rows of the ledger to use, 1,000 or more, so that every tier has something to do;
+            `None` for all.
         l1: Budget of each worker's memory, as text such as "128KB": small, so that eviction has work to do.
         sample: Rows for which PostgreSQL is asked one by one.
         output: Folder for the chart.
@@ -36,7 +40,7 @@ class DemoSettings:
     draws_chart: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("workers", "rows", "sample"):
+        for name, least in (("workers", 1), ("rows", MIN_ROWS), ("sample", 1)):
             number = getattr(self, name)
-            if number is not None and number < 1:
-                raise DemoError(f"{name} must be 1 or more, got {number}")
+            if number is not None and number < least:
+                raise DemoError(f"{name} must be {least} or more, got {number}")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from greencache.demo.figures import REFERENCE_SOURCE
-from greencache.demo.outcome import EXACT, Stage, add_up, combine_stats
+from greencache.demo.outcome import EXACT, Stage, add_up, combine_stats, tonnes
 from greencache.demo.servers import HOSTS
 from greencache.demo.setting import Job
 from greencache.demo.worker import Share, Worker
@@ -38,7 +38,7 @@ def run_directly(job: Job) -> None:
     outcome.sample_rows = len(rows)
     outcome.lookup_seconds["direct"] = seconds / len(rows)
     joined = add_up(total.grams for total in job.database.direct_emissions(len(rows)).values())
-    outcome.check("row by row PostgreSQL finds what one join finds", grams == joined, f"{grams} g")
+    outcome.check("row by row PostgreSQL finds what one join finds", grams == joined, f"{tonnes(grams):,f} t")
 
 
 def run_cold_and_warm(job: Job) -> None:
@@ -72,11 +72,11 @@ def _note_emissions(job: Job, shares: Sequence[Share]) -> None:
 def run_on_second_host(job: Job) -> None:
     """Run the job on a host whose own Redis is empty: the shared one answers."""
     job.hire(_SECOND)
-    shares = job.passes.run("second host", job.hosts[_SECOND], job.rows)
-    job.check_emissions("second host: emissions as without the cache", shares, job.rows)
+    shares = job.passes.run("host B", job.hosts[_SECOND], job.rows)
+    job.check_emissions("host B: emissions as without the cache", shares, job.rows)
     stage = job.outcome.stages[-1]
     hits = stage.stats[CacheTier.L3].hits
-    job.outcome.check("second host: the shared Redis answers", hits > 0, f"{hits:,} hits")
+    job.outcome.check("host B, whose L2 was empty: L3 answers", hits > 0, f"{hits:,} hits")
     _note_times(job, job.outcome.stages)
     by_tier = {tier.name: counts.hits for tier, counts in job.outcome.stats.tiers.items()}
     found = ", ".join(f"{name} {count:,}" for name, count in by_tier.items())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from greencache.backends.redis import RedisManager
 from greencache.demo import DemoError, DemoSettings, run_demo
 from greencache.demo.crew import Crew
 from greencache.demo.database import Database
@@ -110,7 +111,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(sent, status, tmp_path):
     ) as demo:
         assert demo.stdout is not None
         for line in demo.stdout:
-            if "workers on host A" in line:
+            if "workers of host A" in line:
                 break
         children = descendants(demo.pid)
         assert len(children) >= 4
@@ -147,3 +148,18 @@ def status_of(pid):
         return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
+
+
+def test_servers_of_the_environment_are_left_as_they_were(monkeypatch, redis_servers, postgres_server):
+    """No process of ours is killed that is not ours, it is said so, and nothing stays behind."""
+    l2, l3 = redis_servers(), redis_servers()
+    monkeypatch.setenv("GREENCACHE_DEMO_L2_URL", l2.database_url(3))
+    monkeypatch.setenv("GREENCACHE_DEMO_L3_URL", l3.url)
+    monkeypatch.setenv("GREENCACHE_DEMO_POSTGRES_URL", postgres_server.url)
+    outcome = run_demo(DemoSettings(workers=1, rows=1_000, sample=100))
+    assert [check.name for check in outcome.failed] == []
+    assert "The outage of L3 is not shown" in outcome.notes[0]
+    assert l3.is_running
+    for url in (l2.database_url(3), l2.database_url(4), l3.url):
+        with RedisManager(url) as redis:
+            assert redis.execute(b"DBSIZE") == 0
