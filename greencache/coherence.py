@@ -96,7 +96,7 @@ class Coherence:
         stamps = self._stamps.mint(tags)
         for keeper in reversed(self._stack.stamp_keepers):
             outcome.note(keeper, keeper.replace_stamps(stamps))
-        self._stamps.learn(stamps)
+        self._stamps.expect(stamps)
         # Any load under way may be for something under these tags.
         self._flights.detach_where(lambda _: True)
         self._announce(Message(MessageKind.STAMP, stamps=stamps), Pending(stamps=stamps), outcome)
@@ -142,8 +142,9 @@ class Coherence:
             TierUnavailableError: If it cannot be announced yet.
         """
         if pending.stamps:
-            self._stamps.learn(pending.stamps)
-            self._bus.publish(Message(MessageKind.STAMP, stamps=pending.stamps))
+            stamps = self._stamps.mint(pending.stamps)
+            self._stamps.expect(stamps)
+            self._bus.publish(Message(MessageKind.STAMP, stamps=stamps))
         if pending.keys:
             self._bus.publish(Message(MessageKind.DROP, keys=tuple(pending.keys)))
         for pattern in pending.patterns:
@@ -158,7 +159,7 @@ class Coherence:
         elif message.kind is MessageKind.MATCH:
             self._receive_match(Pattern(message.pattern), self._host_tiers(message))
         elif message.kind is MessageKind.STAMP:
-            self._stamps.learn(message.stamps)
+            self._stamps.expect(message.stamps)
             self._flights.detach_where(lambda _: True)
         elif message.kind is MessageKind.JOINED:
             self._receive_joined()

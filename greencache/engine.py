@@ -26,6 +26,8 @@ from greencache.typing import BatchLoader, CacheTier, Key, Loader, Seconds, Writ
 
 __all__ = ["Engine"]
 
+_LONGEST_JOIN: Seconds = 2.0
+
 
 class Engine:
     """One cache behind its verbs; takes checked keys and merged options.
@@ -58,7 +60,7 @@ class Engine:
             self.bus,
             self.clock,
             max_age=math.inf if max_staleness is None else max_staleness,
-            on_learned=self._on_learned,
+            on_changed=self._on_stamps_changed,
         )
         self.stack = Stack(memory, [self._guard(tier) for tier in shared], self.clock)
         self.stamps.keepers = self.stack.stamp_keepers
@@ -167,6 +169,7 @@ class Engine:
     def initialize(self, *, strict: bool) -> None:
         """Connect to all servers and start."""
         self.start()
+        self.bus.wait_joined(_LONGEST_JOIN)
         for name, report in self.health().tiers.items():
             if strict and report.status is Status.DOWN:
                 raise TierUnavailableError(f"{name} is out of reach: {report.error}")
@@ -236,7 +239,7 @@ class Engine:
             on_replayed=self._on_replayed,
         )
 
-    def _on_learned(self, stamps: Mapping[str, str]) -> None:
+    def _on_stamps_changed(self, stamps: Mapping[str, str]) -> None:
         if self.stack.memory is not None:
             self.stack.memory.replace_stamps(stamps)
 

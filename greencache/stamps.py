@@ -31,7 +31,7 @@ class StampTable:
         bus: Tells until when nothing can have been missed.
         clock: Where the time comes from.
         max_age: Seconds that a stamp is believed without the bus.
-        on_learned: Is called with stamps that differ from what was known.
+        on_changed: Is called with stamps that differ from what was known.
         capacity: How many tags are remembered; more make the table start anew.
     """
 
@@ -41,7 +41,7 @@ class StampTable:
         clock: Clock,
         *,
         max_age: Seconds = 2.0,
-        on_learned: Callable[[Mapping[str, str]], object],
+        on_changed: Callable[[Mapping[str, str]], object],
         capacity: int = 100_000,
     ) -> None:
         self.keepers: tuple[GuardedTier, ...] = ()
@@ -49,11 +49,11 @@ class StampTable:
         self._bus = bus
         self._clock = clock
         self._max_age = max_age
-        self._on_learned = on_learned
+        self._on_changed = on_changed
         self._capacity = capacity
         self._tokens: dict[str, str] = {}
         self._confirmed: dict[str, Seconds] = {}
-        self._doubts = 0
+        self._changes = 0
         self._reset_after_fork()
         after_fork_in_child(self._reset_after_fork)
 
@@ -80,23 +80,30 @@ class StampTable:
         """Return new stamps for tags; they are current once the authority has them."""
         return {tag: secrets.token_hex(8) for tag in tags}
 
-    def learn(self, stamps: Mapping[str, str]) -> None:
-        """Take stamps as current, because the authority, the bus or this process says so."""
-        confirmed = self._clock.now()
+    def expect(self, stamps: Mapping[str, str]) -> None:
+        """Note that stamps were replaced, by this process or another, and forget what carries others.
+
+        Whether these are the current ones only the authority knows: two processes that replace a stamp at
+        once may announce it in the other order. So none is believed before it was read there.
+        """
         with self._lock:
-            changed = {tag: token for tag, token in stamps.items() if self._tokens.get(tag) != token}
-            if len(self._tokens) + len(changed) > self._capacity:
-                self._tokens.clear()
-                self._confirmed.clear()
-            self._tokens.update(stamps)
-            self._confirmed.update(dict.fromkeys(stamps, confirmed))
-        if changed:
-            self._on_learned(changed)
+            self._changes += 1
+            for tag in stamps:
+                self._tokens.pop(tag, None)
+                self._confirmed.pop(tag, None)
+            if not self.keepers:
+                self._tokens.update(stamps)
+        self._on_changed(stamps)
 
     def doubt(self) -> None:
         """Vouch for nothing any more, because announcements were missed."""
         with self._lock:
-            self._doubts += 1
+            self._changes += 1
+            self._confirmed.clear()
+
+    def _make_room(self, count: int) -> None:
+        if len(self._tokens) + count > self._capacity:
+            self._tokens.clear()
             self._confirmed.clear()
 
     def _known(self, tags: Sequence[str], *, ask: bool) -> dict[str, str]:
@@ -112,18 +119,23 @@ class StampTable:
         return known
 
     def _read(self, tags: list[str]) -> dict[str, str]:
-        """Return the stamps that the authority has now; nothing of those learned anew meanwhile."""
-        doubts, before = self._doubts, {tag: self._tokens.get(tag) for tag in tags}
-        read = self._read_from(self.keepers, tags) or {}
+        """Return the stamps that the authority has now, and remember them."""
+        asked, changes = self._clock.now(), self._changes
+        read = self._read_from(self.keepers, tags)
+        if read is None:
+            return {}
         with self._lock:
-            # What was learned while the answer was under way may be newer than the answer.
-            usable = {tag: token for tag, token in read.items() if self._tokens.get(tag) == before[tag]}
-            is_vouched_for = self._doubts == doubts
-        if is_vouched_for:
-            # A doubt since then means that announcements may be missed between the answer and the moment
-            # from which all are heard: good enough for this call, not to be remembered.
-            self.learn(usable)
-        return usable
+            # What was announced or missed while the answer was under way may be newer than the answer: it
+            # is good enough for this call, which began before, but not to be remembered.
+            is_latest = self._changes == changes
+            changed = {tag: token for tag, token in read.items() if self._tokens.get(tag) != token}
+            if is_latest:
+                self._make_room(len(read))
+                self._tokens.update(read)
+                self._confirmed.update(dict.fromkeys(read, asked))
+        if is_latest and changed:
+            self._on_changed(changed)
+        return read
 
     def _read_from(self, keepers: Sequence[GuardedTier], tags: list[str]) -> dict[str, str] | None:
         """Return the stamps that the first keeper has, what it lacks taken from those below it.
@@ -138,9 +150,12 @@ class StampTable:
 
     def _invent(self, tags: list[str]) -> dict[str, str]:
         with self._lock:
+            self._make_room(len(tags))
             for tag in tags:
                 self._tokens.setdefault(tag, secrets.token_hex(8))
-            return {tag: self._tokens[tag] for tag in tags}
+            invented = {tag: self._tokens[tag] for tag in tags}
+        self._on_changed(invented)
+        return invented
 
     def _is_vouched_for(self, tag: str) -> bool:
         confirmed = self._confirmed.get(tag)

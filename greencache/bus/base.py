@@ -68,6 +68,10 @@ class Bus(Protocol):
         """
         ...
 
+    def wait_joined(self, timeout: Seconds) -> bool:
+        """Wait until everything announced from now on will be heard, and return whether it will."""
+        ...
+
     def publish(self, message: Message) -> int:
         """Announce a message to all others, not to oneself, and return its number.
 
@@ -95,6 +99,10 @@ class NullBus:
 
     def start(self, handler: MessageHandler) -> None:
         """Listen to nobody."""
+
+    def wait_joined(self, timeout: Seconds) -> bool:  # noqa: ARG002 -- the protocol's signature
+        """Return at once: there is nothing to hear."""
+        return True
 
     def publish(self, message: Message) -> int:  # noqa: ARG002 -- the protocol's signature
         """Tell nobody."""

@@ -112,6 +112,10 @@ class LocalBus:
         if self._hub.join(self):
             self._apply(handler, Message(MessageKind.JOINED))
 
+    def wait_joined(self, timeout: Seconds) -> bool:  # noqa: ARG002 -- the protocol's signature
+        """Return at once whether it was started: who has joined the hub hears everything."""
+        return self._handler is not None
+
     def publish(self, message: Message) -> int:
         """Tell the others and return the message's number."""
         return self._hub.post(self, message)

@@ -155,6 +155,12 @@ class RedisBus:
         with self._moved:
             return self._moved.wait_for(lambda: self._applied >= number, timeout)
 
+    def wait_joined(self, timeout: Seconds) -> bool:
+        """Wait until the listener stands at the end of the log, and return whether it does."""
+        self._ensure_listening()
+        with self._moved:
+            return self._moved.wait_for(lambda: self._position is not None, timeout)
+
     def close(self) -> None:
         """Stop listening; waits for a message that is being applied, but not for a heartbeat."""
         with self._lock:
@@ -219,8 +225,9 @@ class RedisBus:
         if position is None:
             raise DecodeError("a message was published and is not on the bus")
         handler(Message(MessageKind.GAP if self._has_missed else MessageKind.JOINED))
-        self._move_to(position)
+        # In this order: who waits for the position may rely on the trust.
         self._confirm(sent)
+        self._move_to(position)
         return position
 
     def _read(self, connection: RedisListener, position: Position) -> list[Record]:

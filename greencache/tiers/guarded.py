@@ -1,12 +1,13 @@
 """The one place where an outage of a tier becomes an absence and an event."""
 
 import functools
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from greencache.clock import Clock
 from greencache.entry import Entry, Stamps, State, judge
-from greencache.errors import TierUnavailableError
+from greencache.errors import ServerReplyError, TierUnavailableError
 from greencache.events import Event, EventKind, Recorder
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
@@ -198,7 +199,9 @@ class GuardedTier:
     def _tell(self, pending: Pending) -> bool:
         # Announced before it is taken off the queue: an announcement that fails is tried again too.
         if pending.stamps:
-            self._stamp_store().replace_stamps(pending.stamps)
+            # New ones, not those that this process has used meanwhile: others may have replaced them since,
+            # and what was stored under them must not become current again.
+            self._stamp_store().replace_stamps({tag: secrets.token_hex(8) for tag in pending.stamps})
         if pending.keys:
             self.tier.drop_many(pending.keys)
         for pattern in pending.patterns:
@@ -224,7 +227,7 @@ class GuardedTier:
     def _guard(self, call: Callable[[], T]) -> T | None:
         try:
             answer = call()
-        except TierUnavailableError as error:
+        except (TierUnavailableError, ServerReplyError) as error:
             self.counters.errors += 1
             if self.is_up:
                 self.is_up = False
