@@ -86,7 +86,7 @@ def _draw_times(axes: "Axes", outcome: Outcome) -> None:
     axes.set(title="Time per lookup", xlabel="µs, logarithmic")
     if names:
         axes.set_xscale("log")
-    axes.margins(x=0.4)
+        axes.set_xlim(min(micros) / 3, max(micros) * 30)
 
 
 def _draw_work(axes: "Axes", outcome: Outcome) -> None:
@@ -96,9 +96,11 @@ def _draw_work(axes: "Axes", outcome: Outcome) -> None:
     axes.set(title="Rows per second, all workers", xlabel="seconds", ylabel="rows/s")
     axes.set_ylim(bottom=0)
     top = axes.get_ylim()[1]
-    for moment in outcome.moments:
+    for number, moment in enumerate(outcome.moments):
+        # Left and right of their lines in turn: two moments may be close together.
+        side = "left" if number % 2 else "right"
         axes.axvline(moment.seconds, color=_LOADER, linewidth=1)
-        axes.text(moment.seconds, top, f" {moment.name}", rotation=90, va="top", ha="right", fontsize=8)
+        axes.text(moment.seconds, top, f" {moment.name}", rotation=90, va="top", ha=side, fontsize=8)
 
 
 def rates(progress: list[tuple[float, int]], width: float = 0.5) -> tuple[list[float], list[float]]:

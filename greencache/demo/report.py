@@ -39,7 +39,7 @@ def _table(title: str, first: str, *numbers: str) -> "Table":
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(first, no_wrap=True)
     for name in numbers:
         table.add_column(name, justify="right")
@@ -63,7 +63,7 @@ def _tiers(outcome: Outcome) -> "Table":
 
 def _stages(outcome: Outcome) -> "Table":
     names = [tier.name for tier in outcome.stats.tiers]
-    table = _table("Passes over the ledger", "pass", "rows", "rows/s", *names, "loader calls", "errors")
+    table = _table("Passes over the ledger", "pass", "rows", "rows/s", *names, "loads", "errors")
     for stage in outcome.stages:
         table.add_row(*_stage_row(stage))
     return table

@@ -16,9 +16,9 @@ from greencache.demo.figures import INTENSITY_KEY, read_factors
 from greencache.demo.ledger import Activity
 from greencache.demo.lookup import Lookup, open_cache
 from greencache.demo.outcome import EXACT
+from greencache.errors import InvalidationPending
 from greencache.stats import CacheStats
 from greencache.testing import WaitTimeoutError, wait_until
-from greencache.tiers.base import Status
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["Answer", "Failure", "Progress", "Reading", "Share", "Worker", "WorkerSettings", "serve"]
@@ -224,9 +224,13 @@ class Worker:
         """Return how many entries each tier holds, as this worker sees it."""
         return {tier: usage.entries for tier, usage in self._cache.get_usage().items()}
 
-    def status(self, tier: CacheTier) -> Status:
-        """Return how one tier is doing, as this worker sees it."""
-        return self._cache.health_check()[tier].status
+    def reaches_all_tiers(self) -> bool:
+        """Return whether every tier takes what this worker writes."""
+        try:
+            self._cache.set("probe", None, ttl=1.0)
+        except InvalidationPending:
+            return False
+        return True
 
 
 def _portions(rows: Sequence[Activity]) -> Iterator[Sequence[Activity]]:
