@@ -43,7 +43,7 @@ def test_a_bomb_is_turned_away_before_it_is_inflated(name, promised, clock):
     """Memory is bounded by what the codec reads at most, whatever the header promises."""
     compressor = compressor_named(name)
     bomb = compressor.compress(bytes(BOMB_SIZE))
-    codec = Codec(max_size=1024 * 1024, clock=clock)
+    codec = Codec(max_size=4 * 1024 * 1024, clock=clock)
     data = bytearray(forged(compressor.id, bomb, promised))
     tracemalloc.start()
     try:
@@ -52,7 +52,7 @@ def test_a_bomb_is_turned_away_before_it_is_inflated(name, promised, clock):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 2 * 1024 * 1024 + len(data)
+    assert peak < 9 * 1024 * 1024
 
 
 def test_frames_of_zstandard_that_do_not_say_their_size_are_refused():

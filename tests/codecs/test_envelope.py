@@ -77,7 +77,7 @@ def test_another_version_is_told_from_other_bytes(codec, entry):
 @pytest.mark.parametrize(
     ("place", "change", "reason"),
     [
-        (4, b"\x82", "checksum"),
+        (4, b"\x82", "header"),
         (5, b"\x63", "serializer"),
         (5, b"\x03", "serializer"),
         (6, b"\x63", "compressor"),
@@ -96,10 +96,7 @@ def test_another_version_is_told_from_other_bytes(codec, entry):
 def test_a_header_that_lies_is_refused_though_its_checksum_is_right(place, change, reason, codec, entry):
     """Whoever can write to the server can compute a CRC."""
     data = codec.encode("ns:k", entry)
-    if reason == "checksum":
-        assert codec.decode("ns:k", repaired(data, place, change)).value == entry.value
-    else:
-        assert refused(codec, repaired(data, place, change)) == reason
+    assert refused(codec, repaired(data, place, change)) == reason
 
 
 def test_what_is_too_large_to_be_read_is_not_written(clock):

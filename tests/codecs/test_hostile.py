@@ -378,6 +378,20 @@ def test_a_class_whose_fields_have_changed_is_a_miss(kind, fields):
     assert codec.decode("k", forged(object_tag(ref, {"a": 1, "b": 2}, *rest))).value.a == 1
 
 
+def test_a_zone_name_that_is_a_path_or_a_package_is_not_even_looked_for(monkeypatch):
+    """What the standard library does with it is of no concern."""
+
+    class Zones:
+        def __new__(cls, name):
+            raise AssertionError(name)
+
+    monkeypatch.setattr("zoneinfo.ZoneInfo", Zones)
+    for zone in ("../x", "/x", "a.b", "a/b.c/d", "\0", "x" + chr(0x2215) + "y"):
+        with pytest.raises(DecodeError) as caught:
+            CODEC.decode("k", forged(tagged(Ext(5, f"2026-01-01T00:00:00|0|{zone}".encode()))))
+        assert caught.value.__cause__ is None
+
+
 def test_a_zone_name_cannot_reach_outside_the_zone_files():
     """Neither paths nor packages."""
     for zone in ("../../etc/passwd", "/etc/passwd", "tzdata.zones", "Europe", "Not/AZone", "Europe/"):

@@ -5,6 +5,7 @@ import dataclasses
 import datetime as dt
 import enum
 import json
+import struct
 import zoneinfo
 
 import msgspec
@@ -221,6 +222,13 @@ def test_json_is_plain_for_plain_values_and_marks_the_others():
         {"__gc__": ["tuple", [1]]},
     ]
     assert pairs[3] == ["c", {"__gc__": ["float", "nan"]}]
+
+
+def test_numbers_that_are_none_keep_their_bits():
+    """In JSON, too, which has no NaN."""
+    for bits in ("7ff8000000000001", "fff8000000000000", "7ff8000000000000", "7ff0000000000000"):
+        value = struct.unpack(">d", bytes.fromhex(bits))[0]
+        assert struct.pack(">d", again(JsonSerializer(), value)).hex() == bits
 
 
 def test_brackets_within_a_text_are_no_nesting():

@@ -41,6 +41,15 @@ def test_what_cannot_be_verified_is_refused(writer, reader, clock, entry):
     assert caught.value.reason == "signature"
 
 
+def test_the_reason_says_what_is_missing(clock, entry):
+    """So that a half-done rollout is told from an attack."""
+    bare, signed = codecs(clock, None, Signer([OLD]))
+    with pytest.raises(DecodeError, match="not signed"):
+        signed.decode("k", bare.encode("k", entry))
+    with pytest.raises(DecodeError, match="no signer"):
+        bare.decode("k", signed.encode("k", entry))
+
+
 def test_the_signature_covers_the_id_of_its_key(clock, entry):
     """Two ids of one secret do not stand for each other."""
     codec = Codec(signer=Signer({"one": OLD, "two": OLD}), clock=clock)

@@ -1,0 +1,199 @@
+"""Envelope version 1: what stands around a payload. Big-endian, IEEE 754 binary64, lengths in bytes.
+
+    offset  bytes
+    0       3   magic C1 67 63: C1 opens neither MessagePack, JSON, pickle nor UTF-8; then "gc"
+    3       1   version, 1
+    4       1   flags: 1 = signed, 2 = the payload's SHA-256 is present; all others 0
+    5       1   serializer: 1 = msgpack, 2 = json, 3 = pickle
+    6       1   compressor: 0 = none, 1 = zlib, 2 = zstd, 3 = lz4, 4 = snappy
+    7       1   deepest tier that keeps the entry, 1 to 4; 0 = all
+    8       8   created, seconds since 1970
+    16      8   fresh until, seconds since 1970; +inf = for ever
+    24      8   stale until, likewise
+    32      8   due at, likewise
+    40      8   cost of loading, seconds
+    48      2   number of stamps
+    50      2   length of the key                      K
+    52      4   length of the stamps                   S
+    56      4   length of the payload as stored        P
+    60      4   length of the payload before compression
+    64      S   stamps: each the length of the tag (2), of the stamp (2), the tag and the stamp, UTF-8
+            K   key with its namespace, UTF-8
+            32  SHA-256 of the payload before compression, if flagged
+            P   payload as stored
+            4   CRC-32 of all the bytes above (as in zlib)
+            +   trailer of the signature, if flagged: see signer.py
+
+The CRC finds damage anywhere, the header included, before anything is inflated. The SHA-256 says where a
+value came from: two entries with the same digest hold the same payload, however they were compressed.
+"""
+
+import functools
+import hashlib
+import struct
+import zlib
+from typing import Final, NamedTuple
+
+from greencache.entry import Stamps
+from greencache.errors import DecodeError, EncodeError
+
+__all__ = ["HAS_DIGEST", "IS_SIGNED", "Header", "check_magic", "open_envelope", "read_stamps", "seal"]
+
+IS_SIGNED: Final = 1
+HAS_DIGEST: Final = 2
+
+_MAGIC: Final = b"\xc1gc\x01"
+_FIXED: Final = struct.Struct(">4s4B5d2H3I")
+_PAIR: Final = struct.Struct(">2H")
+_CRC: Final = struct.Struct(">I")
+_DIGEST_SIZE: Final = 32
+_LEAST: Final = _FIXED.size + _CRC.size
+_SHORT: Final = 0xFFFF
+_LONG: Final = 0xFFFF_FFFF
+_COMMON_STAMPS: Final = 512
+
+
+class Header(NamedTuple):
+    """The fixed part of an envelope, in its order; times are on the wall clock."""
+
+    magic: bytes
+    flags: int
+    serializer: int
+    compressor: int
+    tier: int
+    created: float
+    fresh_until: float
+    stale_until: float
+    due_at: float
+    cost: float
+    stamps: int
+    key_size: int
+    stamps_size: int
+    stored_size: int
+    plain_size: int
+
+
+def seal(
+    *,
+    flags: int,
+    serializer: int,
+    compressor: int,
+    tier: int,
+    times: tuple[float, float, float, float, float],
+    stamps: Stamps,
+    key: bytes,
+    plain: bytes,
+    stored: bytes,
+) -> bytes:
+    """Return an envelope, not yet signed.
+
+    Raises:
+        EncodeError: If a part is longer than its length can say.
+    """
+    if len(key) > _SHORT or len(stamps) > _SHORT or len(plain) > _LONG:
+        raise EncodeError(
+            f"an envelope holds a key and stamps of up to {_SHORT}, a payload of up to {_LONG} bytes"
+        )
+    written = _written_once(stamps) if stamps else b""
+    fixed = _FIXED.pack(
+        _MAGIC,
+        flags,
+        serializer,
+        compressor,
+        tier,
+        *times,
+        len(stamps),
+        len(key),
+        len(written),
+        len(stored),
+        len(plain),
+    )
+    digest = hashlib.sha256(plain).digest() if flags & HAS_DIGEST else b""
+    body = b"".join((fixed, written, key, digest, stored))
+    return body + _CRC.pack(zlib.crc32(body))
+
+
+def check_magic(data: bytes) -> None:
+    """Refuse what is not an envelope of this version.
+
+    Raises:
+        DecodeError: With the reason "magic", "version" or "size".
+    """
+    if data.startswith(_MAGIC) and len(data) >= _LEAST:
+        return
+    if not data.startswith(_MAGIC[:3]):
+        raise DecodeError("not an entry of greencache", "magic")
+    if len(data) > 3 and data[3] != _MAGIC[3]:  # noqa: PLR2004 -- the version's place
+        raise DecodeError(f"an entry of version {data[3]}, expected {_MAGIC[3]}", "version")
+    raise DecodeError(f"{len(data)} bytes are too few for an entry", "size")
+
+
+def open_envelope(data: bytes, end: int, key: bytes) -> tuple[Header, bytes, memoryview]:
+    """Return the header, the SHA-256 (or nothing) and the stored payload of an envelope that is whole.
+
+    Args:
+        data: The envelope, with or without its signature, of which `check_magic` approves.
+        end: Where the signature begins, or the length.
+        key: The key that it must have been written for.
+
+    Raises:
+        DecodeError: With the reason "size", "checksum", "header" or "key".
+    """
+    header = Header._make(_FIXED.unpack_from(data))
+    key_start = _FIXED.size + header.stamps_size
+    key_end = key_start + header.key_size
+    start = key_end + _DIGEST_SIZE if header.flags & HAS_DIGEST else key_end
+    stop = start + header.stored_size
+    if stop + _CRC.size != end:
+        raise DecodeError(f"the header speaks of {stop + _CRC.size} bytes, there are {end}", "size")
+    view = memoryview(data)
+    if zlib.crc32(view[:stop]) != _CRC.unpack_from(data, stop)[0]:
+        raise DecodeError("the checksum does not match: damaged", "checksum")
+    if header.flags > IS_SIGNED | HAS_DIGEST:
+        raise DecodeError("flags that this version does not know", "header")
+    if data[key_start:key_end] != key:
+        raise DecodeError("written for another key", "key")
+    return header, data[key_end:start], view[start:stop]
+
+
+def read_stamps(data: bytes, header: Header) -> Stamps:
+    """Return the stamps.
+
+    Raises:
+        DecodeError: If they do not fill their place.
+    """
+    block = data[_FIXED.size : _FIXED.size + header.stamps_size]
+    # Most entries of a namespace carry the same stamps: reading them once saves time, and keeping them once
+    # saves memory in L1. Long ones are not worth keeping, and could be made long on purpose.
+    parse = _parsed_once if len(block) <= _COMMON_STAMPS else _parsed
+    return parse(block, header.stamps)
+
+
+def _written(stamps: Stamps) -> bytes:
+    parts: list[bytes] = []
+    for tag, stamp in stamps:
+        pair = tag.encode(), stamp.encode()
+        if max(map(len, pair)) > _SHORT:
+            raise EncodeError(
+                f"a tag and its stamp take up to {_SHORT} bytes each, got {max(map(len, pair))}"
+            )
+        parts += _PAIR.pack(len(pair[0]), len(pair[1])), *pair
+    return b"".join(parts)
+
+
+def _parsed(block: bytes, count: int) -> Stamps:
+    stamps: list[tuple[str, str]] = []
+    place = 0
+    for _ in range(count):
+        tag_size, stamp_size = _PAIR.unpack_from(block, place)
+        start = place + _PAIR.size
+        middle = start + tag_size
+        place = middle + stamp_size
+        stamps.append((block[start:middle].decode(), block[middle:place].decode()))
+    if place != len(block):
+        raise DecodeError("the stamps do not fill their place", "header")
+    return tuple(stamps)
+
+
+_written_once = functools.lru_cache(maxsize=1024)(_written)
+_parsed_once = functools.lru_cache(maxsize=1024)(_parsed)
