@@ -131,6 +131,7 @@ class _Builder:
             bus=bus,
             defaults=config.defaults.options(),
             max_staleness=config.bus.max_staleness,
+            max_concurrent_loads=config.max_concurrent_loads,
             recorder=self._recorder,
             clock=self._clock,
         )
@@ -151,10 +152,11 @@ class _Builder:
             if config.is_configured:
                 manager = RedisManager(
                     _address(config),
+                    timeout=config.timeout,
                     deadline=config.deadline,
                     max_connections=config.max_connections,
                     username=config.username,
-                    password=_password(config),
+                    password=config.password.get_secret_value() if config.password else None,
                     **self._connection(config),
                 )
                 self._redis.append(manager)
@@ -182,6 +184,8 @@ class _Builder:
             return []
         manager = PostgresManager(
             _address(config),
+            timeout=config.deadline,
+            statement_timeout=config.timeout,
             max_connections=config.max_connections,
             schema=config.schema_name,
             **self._connection(config),
@@ -200,10 +204,7 @@ class _Builder:
         if not views:
             return [table]
         # Before the table: a view that has a key is its truth.
-        return [self._view_tier(manager, views), table]
-
-    def _view_tier(self, manager: PostgresManager, views: list[ViewSpec]) -> ViewTier:
-        return ViewTier(
+        view = ViewTier(
             manager,
             views,
             namespace=self._config.namespace,
@@ -211,6 +212,7 @@ class _Builder:
             counters=TierCounters(),
             recorder=self._recorder,
         )
+        return [view, table]
 
     def _border(self, tier: CacheTier, max_size: int) -> Border:
         return Border(
@@ -240,7 +242,6 @@ class _Builder:
         """Return what both kinds of manager take."""
         retry = config.retry
         return {
-            "timeout": config.timeout,
             "connect_timeout": config.connect_timeout,
             "retry": RetryPolicy(
                 retries=retry.retries, base=retry.base, factor=retry.factor, full_jitter=retry.full_jitter
@@ -285,10 +286,6 @@ def _address(config: ServerConfig) -> str:
     return config.url.get_secret_value()
 
 
-def _password(config: ServerConfig) -> str | None:
-    return None if config.password is None else config.password.get_secret_value()
-
-
 def _view_specs(config: L4Config) -> list[ViewSpec]:
     return [
         ViewSpec(
@@ -297,6 +294,7 @@ def _view_specs(config: L4Config) -> list[ViewSpec]:
             columns=view.key_columns,
             value=view.value,
             max_age=view.max_age,
+            query=view.query,
         )
         for view in config.views
     ]

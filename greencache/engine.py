@@ -1,5 +1,6 @@
 """The parts of one cache, put together: what the manager and the asyncio facade both conduct."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ from greencache.bus.base import Bus, NullBus
 from greencache.clock import Clock, SystemClock
 from greencache.coherence import Coherence
 from greencache.entry import Entry, State, judge
-from greencache.errors import ConfigurationError, TierUnavailableError
+from greencache.errors import ConfigurationError, InvalidArgumentError, TierUnavailableError
 from greencache.events import NullRecorder, Recorder
 from greencache.health import HealthReport, TierReport, overall
 from greencache.keys import Pattern, check_namespace
@@ -17,7 +18,7 @@ from greencache.options import EntryOptions
 from greencache.stamps import NAMESPACE, StampTable
 from greencache.stats import CacheStats, TierCounters, TierStats
 from greencache.strategies import CacheAside, Strategy
-from greencache.tiers.base import StampStore, Status, Tier, TierUsage
+from greencache.tiers.base import Refreshable, StampStore, Status, Tier, TierUsage
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.pending import Pending
@@ -33,7 +34,8 @@ class Engine:
     """One cache behind its verbs; takes checked keys and merged options.
 
     Args:
-        tiers, namespace, strategy, bus, max_staleness, patience, recorder, clock: As of `CacheManager`.
+        tiers, namespace, strategy, bus, max_staleness, patience, max_concurrent_loads, recorder, clock: As of
+            `CacheManager`.
 
     Raises:
         ConfigurationError: If the parts do not fit together.
@@ -48,6 +50,7 @@ class Engine:
         bus: Bus | None,
         max_staleness: Seconds | None,
         patience: Seconds,
+        max_concurrent_loads: int | None,
         recorder: Recorder | None,
         clock: Clock | None,
     ) -> None:
@@ -67,7 +70,9 @@ class Engine:
         self.peek: Callable[[Key], Entry | None] = _peek_nothing if memory is None else memory.peek
         self.memory_counters = TierCounters() if memory is None else memory.counters
         chosen = strategy or CacheAside()
-        leader = Leader(self.stack, chosen, self.stamps, self.recorder, patience=patience)
+        leader = Leader(
+            self.stack, chosen, self.stamps, self.recorder, patience=patience, max_loads=max_concurrent_loads
+        )
         self._reader = Reader(leader, memory, self.bus, self.recorder, patience=patience)
         self._coherence = Coherence(
             self.stack,
@@ -170,6 +175,8 @@ class Engine:
         """Connect to all servers and start."""
         self.start()
         self.bus.wait_joined(_LONGEST_JOIN)
+        for tier in self.stack.shared:
+            tier.install()
         for name, report in self.health().tiers.items():
             if strict and report.status is Status.DOWN:
                 raise TierUnavailableError(f"{name} is out of reach: {report.error}")
@@ -181,7 +188,11 @@ class Engine:
             tiers[CacheTier.L1] = self.stack.memory.counters.snapshot()
         for tier in self.stack.shared:
             counted = tier.counters.snapshot()
-            tiers[tier.name] = counted + tiers[tier.name] if tier.name in tiers else counted
+            if (before := tiers.get(tier.name)) is not None:
+                # The parts of a tier are asked in turn: what the tier missed is what its last part missed.
+                missed = {"misses": counted.misses, "stale": counted.stale}
+                counted = dataclasses.replace(before + counted, **missed)
+            tiers[tier.name] = counted
         return CacheStats(tiers, self._reader.leader.counters.snapshot())
 
     def health(self) -> HealthReport:
@@ -204,6 +215,17 @@ class Engine:
             if known is None or known.status is Status.UP:
                 reports[tier.name] = report
         return HealthReport(overall([report.status for report in reports.values()]), reports)
+
+    def refresh_view(self, name: str) -> bool:
+        """Make the contents of a view anew, and return whether this call has done it."""
+        known: list[str] = []
+        for guarded in self.stack.shared:
+            tier = guarded.tier
+            if isinstance(tier, Refreshable):
+                if name in tier.views:
+                    return tier.refresh(name).is_done
+                known.extend(tier.views)
+        raise InvalidArgumentError(f"expected one of the views {known}, got {name!r}")
 
     def usage(self) -> dict[CacheTier, TierUsage]:
         """Return what each tier that answers holds; a tier of several parts counts as one."""

@@ -9,7 +9,14 @@ from greencache.entry import Entry, State, judge, remaining
 
 @pytest.mark.parametrize(
     ("now", "state"),
-    [(0, State.FRESH), (7.99, State.FRESH), (8, State.DUE), (10, State.STALE), (19.99, State.STALE), (20, State.GONE)],
+    [
+        (0, State.FRESH),
+        (7.99, State.FRESH),
+        (8, State.DUE),
+        (10, State.STALE),
+        (19.99, State.STALE),
+        (20, State.GONE),
+    ],
 )
 def test_an_entry_ages_from_fresh_over_due_and_stale_to_gone(now, state):
     """Each bound belongs to the later state."""

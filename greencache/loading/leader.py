@@ -6,6 +6,7 @@ from typing import Any
 
 from greencache.entry import Entry, Stamps, State, judge
 from greencache.events import Event, EventKind, Recorder
+from greencache.loading.gate import LoadGate
 from greencache.options import EntryOptions
 from greencache.stamps import StampTable
 from greencache.stats import LoadCounters
@@ -28,6 +29,7 @@ class Leader:
         stamps: The current stamps.
         recorder: Is told of stale values served.
         patience: Seconds to wait for a load of another process before loading oneself.
+        max_loads: How many loaders may run at once; `None` for any number.
         sleep: Pauses between two looks at a load of another process.
     """
 
@@ -39,6 +41,7 @@ class Leader:
         recorder: Recorder,
         *,
         patience: Seconds = 10.0,
+        max_loads: int | None = None,
         sleep: Callable[[Seconds], None] | None = None,
     ) -> None:
         self.counters = LoadCounters()
@@ -47,6 +50,7 @@ class Leader:
         self._stamps = stamps
         self._recorder = recorder
         self._patience = patience
+        self._gate = LoadGate(max_loads, patience)
         self._sleep = sleep
         self.now = stack.clock.now
 
@@ -57,11 +61,9 @@ class Leader:
             keys: What to look for.
             held: What L1 has of them but could not vouch for.
         """
-        descent = self._strategy.descend(self._stack, keys, electing=False)
-        try:
+        with Descent() as descent:
+            self._strategy.descend(self._stack, keys, descent, electing=False)
             self._strategy.climb(self._stack, descent, descent.found)
-        finally:
-            self._strategy.release(descent)
         self._degrade(descent, held)
         return descent.found | descent.served
 
@@ -79,21 +81,18 @@ class Leader:
         Raises:
             Exception: What the loader raised, if there is no stale value to serve instead.
         """
-        descent = self._strategy.descend(self._stack, keys, electing=True)
-        for key, entry in held.items():
-            descent.stale.setdefault(key, entry)
-        self._degrade(descent, held)
-        try:
+        with Descent() as descent:
+            self._strategy.descend(self._stack, keys, descent, electing=True)
+            for key, entry in held.items():
+                descent.stale.setdefault(key, entry)
+            self._degrade(descent, held)
             mine = [key for key in descent.lacks(keys) if key not in descent.elsewhere]
             loaded = self._load(mine, loader, options, descent) if mine else {}
             # Filled before others are waited for: they may be waiting for this.
             self._strategy.climb(self._stack, descent, descent.found | loaded)
-            late = self._await_others(
-                descent.lacks(key for key in keys if key not in loaded), loader, options, descent
-            )
-        finally:
-            self._strategy.release(descent)
-        return descent.found | descent.served | loaded | late
+            others = [key for key in descent.lacks(keys) if key not in loaded]
+            loaded |= self._await_others(others, loader, options, descent)
+        return descent.found | descent.served | loaded
 
     def reload(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> dict[Key, Entry]:
         """Load keys whatever the tiers have, and store what was loaded unless it was dropped meanwhile.
@@ -101,13 +100,11 @@ class Leader:
         Returns:
             What was loaded; nothing of a key that another process is loading.
         """
-        descent = self._strategy.reserve_all(self._stack, keys)
-        try:
+        with Descent() as descent:
+            self._strategy.reserve_all(self._stack, keys, descent)
             mine = [key for key in keys if key not in descent.elsewhere]
             loaded = self._load(mine, loader, options, descent) if mine else {}
             self._strategy.climb(self._stack, descent, loaded)
-        finally:
-            self._strategy.release(descent)
         return loaded
 
     def make_entry(self, value: Any, options: EntryOptions, stamps: Stamps, cost: Seconds = 0.0) -> Entry:
@@ -135,7 +132,8 @@ class Leader:
         started = self.now()
         counters.loads += 1
         try:
-            values = loader(keys)
+            with self._gate.passed():
+                values = loader(keys)
         except Exception as error:
             counters.failures += 1
             self._serve_stale(keys, descent, error)

@@ -39,6 +39,8 @@ class CacheManager(Reads, Writes):
         max_staleness: Seconds after an acknowledged invalidation in another process past which L1 does
             not serve what it held before; `None` for as long as its ttl.
         patience: Seconds to wait for somebody else's load of a key before loading it oneself.
+        max_concurrent_loads: How many loaders may run at once in this process; the others wait, at most
+            `patience`, and then raise `LoadTimeoutError`. `None` for any number.
         recorder: Is told of what happens.
         clock: Where the time comes from.
 
@@ -56,6 +58,7 @@ class CacheManager(Reads, Writes):
         defaults: EntryOptions | None = None,
         max_staleness: Seconds | None = 2.0,
         patience: Seconds = 10.0,
+        max_concurrent_loads: int | None = None,
         recorder: Recorder | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -66,6 +69,7 @@ class CacheManager(Reads, Writes):
             bus=bus,
             max_staleness=max_staleness,
             patience=patience,
+            max_concurrent_loads=max_concurrent_loads,
             recorder=recorder,
             clock=clock,
         )
@@ -128,6 +132,23 @@ class CacheManager(Reads, Writes):
         """
         self._engine.initialize(strict=strict)
         return self
+
+    def refresh_view(self, name: str) -> bool:
+        """Refresh a materialized view that L4 reads, while others go on reading it.
+
+        Keys that were invalidated since its last refresh are read from it again afterwards.
+
+        Args:
+            name: As in its `ViewSpec`.
+
+        Returns:
+            Whether this call has refreshed it; if not, another process is doing so.
+
+        Raises:
+            InvalidArgumentError: If this cache has no such view.
+            TierUnavailableError: If it failed; the last good contents are kept.
+        """
+        return self._engine.refresh_view(name)
 
     def get_stats(self) -> CacheStats:
         """Return the counts of this process so far; subtract two to see what happened between."""

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from greencache.entry import Entry
 from greencache.keys import Pattern
@@ -17,6 +17,9 @@ __all__ = ["Descent", "Dropped", "Strategy"]
 
 class Descent:
     """What a read found on its way down, and the leases for its way up.
+
+    A context that gives up, when it is left, all leases that were not used: also when the thread or greenlet
+    is being ended, so that nobody waits for it.
 
     Args:
         found: Entries to be served and promoted.
@@ -34,6 +37,15 @@ class Descent:
         self.stale: dict[Key, Entry] = {}
         self.leases: list[tuple[MemoryTier | GuardedTier, dict[Key, Lease]]] = []
         self.elsewhere: set[Key] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self.leases:
+            tier, leases = self.leases.pop()
+            if leases:
+                tier.release_many(leases)
 
     def lacks(self, keys: Iterable[Key]) -> list[Key]:
         """Return the keys that have no entry yet, neither found nor served."""
@@ -65,16 +77,16 @@ class Dropped:
 class Strategy(abc.ABC):
     """An order of reading and writing."""
 
-    def descend(self, stack: Stack, keys: Iterable[Key], *, electing: bool) -> Descent:
+    def descend(self, stack: Stack, keys: Iterable[Key], descent: Descent, *, electing: bool) -> None:
         """Look for keys tier by tier, taking a lease wherever one is not found.
 
         Args:
             stack: The tiers.
             keys: What to look for; L1 has been looked at already.
+            descent: Takes what is found, and the leases.
             electing: Whether what is not found will be loaded, so that the authority's lease decides who
                 of all processes loads it.
         """
-        descent = Descent()
         missing = list(keys)
         if stack.memory is not None:
             descent.leases.append((stack.memory, dict(stack.memory.reserve_many(missing))))
@@ -89,7 +101,6 @@ class Strategy(abc.ABC):
             if tier.writable and (electing or tier is not stack.shared[-1]):
                 self.reserve(stack, tier, missing, descent, electing=electing)
                 missing = [key for key in missing if key not in descent.found]
-        return descent
 
     def reserve(
         self, stack: Stack, tier: GuardedTier, keys: list[Key], descent: Descent, *, electing: bool
@@ -106,18 +117,16 @@ class Strategy(abc.ABC):
         leases = tier.reserve_many(keys)
         if leases is None:
             return
+        descent.leases.append((tier, leases))
         if electing and tier is stack.authority:
             descent.elsewhere.update(key for key in keys if key not in leases)
             descent.elsewhere.difference_update(leases)
             # Between the look and the lease another process may have filled, and so given up its lease.
             late = tier.look(list(leases))[0] if leases else {}
             descent.found.update(late)
-        if leases:
-            descent.leases.append((tier, leases))
 
-    def reserve_all(self, stack: Stack, keys: list[Key]) -> Descent:
+    def reserve_all(self, stack: Stack, keys: list[Key], descent: Descent) -> None:
         """Take leases in every tier without looking, for a load that replaces what is there."""
-        descent = Descent()
         if stack.memory is not None:
             descent.leases.append((stack.memory, dict(stack.memory.reserve_many(keys))))
         for tier in stack.shared:
@@ -126,7 +135,6 @@ class Strategy(abc.ABC):
                 descent.leases.append((tier, leases))
                 if tier is stack.authority:
                     descent.elsewhere.update(key for key in keys if key not in leases)
-        return descent
 
     def climb(self, stack: Stack, descent: Descent, entries: Mapping[Key, Entry]) -> None:
         """Fill entries upward wherever their lease is still good.
@@ -146,13 +154,6 @@ class Strategy(abc.ABC):
                 tier.fill_many(due, leases)
                 for key in due:
                     del leases[key]
-
-    def release(self, descent: Descent) -> None:
-        """Give up all leases that were not used."""
-        for tier, leases in descent.leases:
-            if leases:
-                tier.release_many(leases)
-        descent.leases.clear()
 
     def put(self, stack: Stack, entries: Mapping[Key, Entry], deepest: CacheTier | None) -> Dropped:
         """Store entries in all tiers down to one, whatever is there.
@@ -176,17 +177,29 @@ class Strategy(abc.ABC):
                 # What lies deeper would come back once the entry has expired.
                 outcome.note(beyond, beyond.drop_many(keys))
         targets.extend(t for t in stack.shared if t.writable and (deepest is None or t.name <= deepest))
-        leases = {tier.name: tier.reserve_many(keys) or {} for tier in targets[:-1]}
+        with Descent() as descent:
+            for tier in targets[:-1]:
+                descent.leases.append((tier, dict(tier.reserve_many(keys) or {})))
+            self._put_upward(stack, entries, targets, descent, outcome)
+        return outcome
+
+    def _put_upward(
+        self,
+        stack: Stack,
+        entries: Mapping[Key, Entry],
+        targets: list[MemoryTier | GuardedTier],
+        descent: Descent,
+        outcome: Dropped,
+    ) -> None:
         is_decided = False
-        for tier in reversed(targets):
+        for number, tier in reversed(list(enumerate(targets))):
             kept = {key: stack.kept(tier, entry) for key, entry in entries.items()}
             if is_decided:
-                self._follow(tier, kept, leases[tier.name], outcome)
+                self._follow(tier, kept, descent.leases[number][1], outcome)
             else:
                 # A tier that is down cannot decide; the drop that it queues then covers what it holds.
                 is_decided = tier.put_many(kept) is not None
                 outcome.note(tier, 0 if is_decided else None)
-        return outcome
 
     def _follow(
         self,

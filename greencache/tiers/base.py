@@ -10,7 +10,19 @@ from greencache.keys import Pattern
 from greencache.stats import TierCounters
 from greencache.typing import CacheTier, Key, Seconds
 
-__all__ = ["Identified", "Lease", "StampSeed", "StampStore", "Status", "Tier", "TierHealth", "TierUsage"]
+__all__ = [
+    "Identified",
+    "Installable",
+    "Lease",
+    "Refreshable",
+    "Refreshed",
+    "StampSeed",
+    "StampStore",
+    "Status",
+    "Tier",
+    "TierHealth",
+    "TierUsage",
+]
 
 Lease: TypeAlias = int | str
 """Proof that a key was absent, or stale, and was neither dropped nor written since; unique per fill."""
@@ -128,6 +140,15 @@ class Tier(Protocol):
         ...
 
 
+class Refreshed(Protocol):
+    """What became of an attempt to refresh a view."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether this attempt has refreshed it; otherwise another one is under way."""
+        ...
+
+
 StampSeed: TypeAlias = Callable[[list[str]], Mapping[str, str]]
 """Returns what a deeper tier says are the stamps of tags, as far as it can be reached."""
 
@@ -138,6 +159,29 @@ class Identified(Protocol):
 
     def identity(self) -> str:
         """Return what no other server is called; may cost a call, once."""
+        ...
+
+
+@runtime_checkable
+class Installable(Protocol):
+    """A tier that needs something on its server, such as tables."""
+
+    def install(self) -> None:
+        """Make what it needs, unless it is there."""
+        ...
+
+
+@runtime_checkable
+class Refreshable(Protocol):
+    """A tier whose contents are made from a source by refreshing them."""
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of what it can refresh."""
+        ...
+
+    def refresh(self, view: str) -> Refreshed:
+        """Make the contents of a view anew, in one process at a time."""
         ...
 
 

@@ -11,7 +11,16 @@ from greencache.errors import ServerReplyError, TierUnavailableError
 from greencache.events import Event, EventKind, Recorder
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
-from greencache.tiers.base import Identified, Lease, StampSeed, StampStore, Tier, TierHealth, TierUsage
+from greencache.tiers.base import (
+    Identified,
+    Installable,
+    Lease,
+    StampSeed,
+    StampStore,
+    Tier,
+    TierHealth,
+    TierUsage,
+)
 from greencache.tiers.pending import Pending, PendingDrops
 from greencache.typing import CacheTier, Key, Seconds
 
@@ -59,6 +68,7 @@ class GuardedTier:
         self._is_current = is_current
         self._stamp = stamp
         self._on_replayed = on_replayed
+        self._store = tier if isinstance(tier, StampStore) else None
         self._pending = PendingDrops(capacity, collapse)
         self.is_up = True
         """Whether the last call was answered."""
@@ -148,8 +158,8 @@ class GuardedTier:
         return self._drop(replace, Pending(stamps=stamps))
 
     def _stamp_store(self) -> StampStore:
-        assert isinstance(self.tier, StampStore)  # noqa: S101 -- the stack makes only such a tier its authority
-        return self.tier
+        assert self._store is not None  # noqa: S101 -- the stack makes only such a tier its authority
+        return self._store
 
     # -- the rest --------------------------------------------------------------------------------------
 
@@ -157,6 +167,11 @@ class GuardedTier:
         """Let drops be made, and announced, before the tier is read again; return all that wait."""
         self._pending.add(pending)
         return self.waiting
+
+    def install(self) -> None:
+        """Make what the tier needs on its server; during an outage it does so when it is first used."""
+        if isinstance(self.tier, Installable):
+            self._guard(self.tier.install)
 
     def identity(self) -> str:
         """Return what no other server is called; empty if that cannot be told."""

@@ -1,5 +1,6 @@
 """L1: this process's memory. Reads take no lock; writes take one, briefly."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -17,17 +18,17 @@ from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["MemoryTier"]
 
-_STRIPES = 1024
+_LEASES = 100_000
 _LARGEST_PART = 8  # an entry over an eighth of L1 would evict too much that is worth more
 _REVOKED = 10_000
+_NUMBER, _HOLDERS = 0, 1
 
 
 class MemoryTier:
     """Entries in this process's memory, bounded by bytes and by count.
 
-    A lease is the value of the counter of the key's stripe. Whatever stores or removes an entry moves that
-    counter, so a lease is good only while nothing has happened to its key, or, at the price of a fill that
-    was possible, to another key of the stripe.
+    A lease is a number that the key has while somebody is on the way down for it. Readers of one key share
+    it, the first fill uses it up, and whatever stores or removes an entry takes it away.
 
     Evicts the least recently used entry that was not hit since it was last considered (CLOCK: Corbató,
     "A Paging Experiment with the Multics System", 1969), so that a hit only has to set a mark.
@@ -69,7 +70,8 @@ class MemoryTier:
         self.peek = self._index.get
         """Returns the entry of a key, whatever its state, or `None`. A dict lookup is atomic, with the
         interpreter lock and, by the dict's own lock, in free-threaded builds."""
-        self._stripes = [0] * _STRIPES
+        self._numbers = itertools.count(1)
+        self._leases: dict[Key, list[int]] = {}
         self._empty()
         after_fork_in_child(self._reset_after_fork)
 
@@ -79,13 +81,15 @@ class MemoryTier:
         self._tagged: dict[str, set[Key]] = {}
         self._revoked: dict[str, str] = {}
         self._writes_until_sweep = 1
-        self._void_all()
+        self._leases.clear()
 
     def _reset_after_fork(self) -> None:
         # A lock that is held belongs to a thread of the parent that was changing what the child has a
         # copy of; half a change cannot be mended, an empty cache can.
         if self._lock.locked():
             self._empty()
+        # Nobody in the child is on the way down.
+        self._leases.clear()
         self._lock = threading.Lock()
 
     # -- reading ---------------------------------------------------------------------------------------
@@ -102,35 +106,45 @@ class MemoryTier:
         return found
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
-        """Return the stripe counters of the keys."""
-        # No lock: a drop that is under way moves the counter after this, which voids the lease, or did so
-        # before, and then whatever is read below was read after it.
-        stripes = self._stripes
-        return {key: stripes[hash(key) % _STRIPES] for key in keys}
+        """Return the leases of the keys, new ones where nobody holds one."""
+        granted: dict[Key, Lease] = {}
+        with self._lock:
+            if len(self._leases) > _LEASES:
+                # Only holders that were ended before they could give theirs up can be so many.
+                self._leases.clear()
+            for key in keys:
+                lease = self._leases.setdefault(key, [next(self._numbers), 0])
+                lease[_HOLDERS] += 1
+                granted[key] = lease[_NUMBER]
+        return granted
 
     # -- writing ---------------------------------------------------------------------------------------
 
     def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key]:
-        """Store entries whose stripe has not moved and whose stamps were not replaced."""
+        """Store entries whose lease is still good and whose stamps were not replaced."""
         weights = {key: self._weigh(key, entry) for key, entry in entries.items()}
-        stripes = self._stripes
         with self._lock:
-            # All leases are compared before the first entry is stored: entries of one batch that share a
-            # stripe must not void each other.
-            good = {
+            good = [
                 key
                 for key, entry in entries.items()
-                if leases.get(key) == stripes[hash(key) % _STRIPES] and not self._is_revoked(entry)
-            }
+                if self._is_good(key, leases.get(key)) and not self._is_revoked(entry)
+            ]
             stored = {key for key in good if self._store(key, entries[key], weights[key])}
-            self._move(good)
+            self._void(good)
             self._sweep_when_due()
         self.counters.fills += len(stored)
         self.counters.refused_fills += len(entries) - len(good)
         return stored
 
     def release_many(self, leases: Mapping[Key, Lease]) -> None:
-        """Do nothing: a stripe counter holds nobody up."""
+        """Give up leases; one that others share stays good for them."""
+        with self._lock:
+            for key, number in leases.items():
+                lease = self._leases.get(key)
+                if lease is not None and lease[_NUMBER] == number:
+                    lease[_HOLDERS] -= 1
+                    if not lease[_HOLDERS]:
+                        del self._leases[key]
 
     def put_many(self, entries: Mapping[Key, Entry]) -> set[Key]:
         """Store entries whatever is there, and void the leases on their keys."""
@@ -142,7 +156,7 @@ class MemoryTier:
                     stored.add(key)
                 else:
                     self._remove(key)
-            self._move(entries)
+            self._void(entries)
             self._sweep_when_due()
         self.counters.puts += len(stored)
         return stored
@@ -152,7 +166,7 @@ class MemoryTier:
         names = list(keys)
         with self._lock:
             removed = sum(self._remove(key) for key in names)
-            self._move(names)
+            self._void(names)
         self.counters.drops += removed
         return removed
 
@@ -174,7 +188,7 @@ class MemoryTier:
             if len(self._revoked) > _REVOKED:
                 # Forgetting a replaced stamp is safe only if no load that began before it can still fill.
                 self._revoked = dict(stamps)
-                self._void_all()
+                self._leases.clear()
             if "" in stamps:
                 suspects = list(self._index)
             else:
@@ -192,7 +206,7 @@ class MemoryTier:
         # The predicate runs outside the lock, on a copy. A fill that lands meanwhile was reserved after all
         # leases were voided, and so after the deeper tiers were dropped.
         with self._lock:
-            self._void_all()
+            self._leases.clear()
             present = list(self._index.items())
         return self.drop_many([key for key, entry in present if is_dropped(key, entry)])
 
@@ -265,14 +279,13 @@ class MemoryTier:
                     del self._tagged[tag]
         return True
 
-    def _move(self, keys: Iterable[Key]) -> None:
-        for stripe in {hash(key) % _STRIPES for key in keys}:
-            self._stripes[stripe] += 1
+    def _is_good(self, key: Key, number: Lease | None) -> bool:
+        lease = self._leases.get(key)
+        return lease is not None and lease[_NUMBER] == number
 
-    def _void_all(self) -> None:
-        # In place: `reserve_many` reads the list without the lock.
-        for stripe in range(_STRIPES):
-            self._stripes[stripe] += 1
+    def _void(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._leases.pop(key, None)
 
     def _sweep_when_due(self) -> None:
         """Remove what is gone, once for as many writes as there are entries: constant work a write."""

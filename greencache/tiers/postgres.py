@@ -66,6 +66,10 @@ class PostgresTier:
         self._lease_ttl = check_duration("lease_ttl", lease_ttl)
         self._clock = clock
 
+    def install(self) -> None:
+        """Create the schema, unless it is there."""
+        self._manager.ensure_schema()
+
     # -- entries ---------------------------------------------------------------------------------------
 
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Entry]:

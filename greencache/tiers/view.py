@@ -147,6 +147,18 @@ class ViewTier:
 
     # -- the views themselves --------------------------------------------------------------------------
 
+    def install(self) -> None:
+        """Create the schema, and the views whose spec has a query, unless they are there.
+
+        Raises:
+            ConfigurationError: The database refuses a query, or its key columns are not unique.
+            TierUnavailableError: The server did not answer in time.
+        """
+        self._manager.ensure_schema()
+        for source in self._sources:
+            if source.spec.query is not None:
+                self.create_view(source.spec.name, source.spec.query)
+
     def create_view(self, view: str, query: str, *, timeout: Seconds = 60.0) -> bool:
         """Create a view with its unique index unless they exist, and return whether the view was created.
 
@@ -165,6 +177,11 @@ class ViewTier:
         is_new = source.view.create(query, timeout)
         source.look_again()
         return is_new
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of its views."""
+        return tuple(source.spec.name for source in self._sources)
 
     def refresh(
         self, view: str, *, concurrently: bool = True, timeout: Seconds = 60.0, lock_timeout: Seconds = 2.0
@@ -189,8 +206,7 @@ class ViewTier:
         for source in self._sources:
             if source.spec.name == view:
                 return source
-        names = [source.spec.name for source in self._sources]
-        raise InvalidArgumentError(f"expected view as one of {names}, got {view!r}")
+        raise InvalidArgumentError(f"expected view as one of {list(self.views)}, got {view!r}")
 
     # -- the rest --------------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ class ViewSpec:
         row: Makes the value of the columns, given by name: a dataclass, for example; its fields are the
             columns if `value` is not given.
         ttl: Seconds that the tiers above may keep what was read; `None` for as long as they like.
+        query: The SELECT that the view is created with if it is not there; `None` for a view of yours.
         max_age: Seconds after its last refresh from which on the view is not read; `None` for any age.
 
     Raises:
@@ -55,6 +56,7 @@ class ViewSpec:
     row: Callable[..., Any] | None = None
     ttl: Seconds | None = None
     max_age: Seconds | None = None
+    query: str | None = None
     keys: Template = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:

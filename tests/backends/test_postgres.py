@@ -119,7 +119,7 @@ def test_connections_are_bounded_and_reused(make_manager):
 
 def test_a_full_pool_is_waited_for_no_longer_than_the_timeout(make_manager):
     """And the message says what is short."""
-    manager = make_manager(max_connections=1, timeout=0.3)
+    manager = make_manager(max_connections=1, timeout=1.5)
     with manager.transaction():
         error, seconds = took(lambda: manager.fetch(PID))
     assert "all 1 are in use" in str(error)

@@ -42,7 +42,7 @@ def run_suite(tmp_path):
         (tmp_path / "test_suite.py").write_text(suite)
         (tmp_path / "pytest.ini").write_text("[pytest]\n")
         code = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
-        plugins = ["-p", "greencache.testing.plugin", "-p", "no:cacheprovider", "-p", "no:randomly"]
+        plugins = ["-p", "no:cacheprovider", "-p", "no:randomly"]
         command = [sys.executable, "-c", code, f"--rootdir={tmp_path}", str(tmp_path), *plugins, *arguments]
         answer = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
         assert answer.returncode == status, answer.stdout + answer.stderr

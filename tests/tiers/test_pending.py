@@ -14,7 +14,11 @@ def test_what_is_replayed_leaves_the_queue():
     drops = PendingDrops(10, everything)
     drops.add(Pending(keys=["a", "b"], patterns=[Pattern("c*")], stamps={"t": "1"}))
     pending = drops.begin()
-    assert (pending.keys, [p.text for p in pending.patterns], pending.stamps) == (["a", "b"], ["c*"], {"t": "1"})
+    assert (pending.keys, [p.text for p in pending.patterns], pending.stamps) == (
+        ["a", "b"],
+        ["c*"],
+        {"t": "1"},
+    )
     drops.end(pending)
     assert not drops
 
