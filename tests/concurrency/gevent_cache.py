@@ -4,11 +4,11 @@ import gevent.monkey
 
 gevent.monkey.patch_all()
 
-import sys
+import sys  # noqa: E402
 
-import gevent
+import gevent  # noqa: E402
 
-from greencache import MISSING, CacheManager
+from greencache import MISSING, CacheManager  # noqa: E402
 
 l2, l3 = sys.argv[1:]
 with CacheManager.from_urls(l2=l2, l3=l3, namespace="gevent") as cache:

@@ -137,7 +137,7 @@ class PostgresProgram:
     def describe(self) -> str:
         """Return product and version."""
         words = version_line(self._programs / "postgres").split()
-        return f"PostgreSQL {words[2]}" if len(words) > 2 else self.name -- postgres (PostgreSQL) 17.2
+        return f"PostgreSQL {words[2]}" if len(words) > 2 else self.name  # postgres (PostgreSQL) 17.2
 
 
 def folder_in_wheel(wheel: str) -> pathlib.Path:
