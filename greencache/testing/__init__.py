@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from greencache.testing.clock import FakeClock
     from greencache.testing.conformance import TierSuite
+    from greencache.testing.doubles import DoubleRedisTier, RedisDouble
     from greencache.testing.servers import NoServerAvailable, PostgresServer, RedisServer
     from greencache.testing.waiting import WaitTimeoutError, wait_until
 
 __all__ = [
+    "DoubleRedisTier",
     "FakeClock",
     "NoServerAvailable",
     "PostgresServer",
+    "RedisDouble",
     "RedisServer",
     "TierSuite",
     "WaitTimeoutError",
@@ -20,9 +23,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DoubleRedisTier": "doubles",
     "FakeClock": "clock",
     "NoServerAvailable": "servers",
     "PostgresServer": "servers",
+    "RedisDouble": "doubles",
     "RedisServer": "servers",
     "TierSuite": "conformance",
     "WaitTimeoutError": "waiting",
