@@ -1,12 +1,13 @@
 """What must be forgotten: dropped here from the deepest tier upward, and announced to all others."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from greencache.bus.base import Bus, Message, MessageKind
 from greencache.entry import Entry
-from greencache.errors import InvalidationPending, TierUnavailableError
+from greencache.errors import EncodeError, InvalidationPending, ServerReplyError, TierUnavailableError
 from greencache.events import Event, EventKind, Recorder
 from greencache.flight import FlightTable
 from greencache.keys import Pattern
@@ -55,30 +56,57 @@ class Coherence:
 
     def put(self, entries: Mapping[Key, Entry], deepest: CacheTier | None) -> None:
         """Store entries and let others forget what they have under these keys."""
-        outcome = self._strategy.put(self._stack, entries, deepest)
-        self._announce_keys(list(entries), outcome)
+        keys = list(entries)
+        try:
+            outcome = self._strategy.put(self._stack, entries, deepest)
+        except EncodeError:
+            raise  # before anything was stored
+        except BaseException:
+            self._drop_unfinished(keys)
+            raise
+        self._finish(self._announce_keys(keys, outcome))
 
     def write(self, key: Key, make_entry: Callable[[], Entry], writer: Callable[[], Any]) -> None:
         """Write the source as the strategy says, and let others forget what they have."""
-        self._announce_keys([key], self._strategy.write(self._stack, key, make_entry, writer))
+        is_written = False
+
+        def write() -> None:
+            nonlocal is_written
+            writer()
+            is_written = True
+
+        try:
+            outcome = self._strategy.write(self._stack, key, make_entry, write)
+        except BaseException:
+            if is_written:
+                self._drop_unfinished([key])
+            raise
+        self._finish(self._announce_keys([key], outcome))
+
+    def _drop_unfinished(self, keys: list[Key]) -> None:
+        """Leave nothing of a write that ended half-way: what some tiers have is outdated in others."""
+        # What could not be dropped is queued; the caller gets the error that ended the write.
+        with contextlib.suppress(InvalidationPending):
+            self.drop(keys)
 
     def drop(self, keys: list[Key]) -> int:
         """Remove keys everywhere and return how many entries there were."""
-        outcome = self._strategy.drop(self._stack, keys)
-        self._announce_keys(keys, outcome)
-        return outcome.count
+        return self.invalidate(keys, None, [])
 
-    def drop_matching(self, pattern: Pattern) -> int:
-        """Remove what matches everywhere and return how many entries there were."""
-        outcome = self._strategy.drop_matching(self._stack, pattern)
-        self._flights.detach_where(pattern.matches)
-        message = Message(MessageKind.MATCH, pattern=pattern.text)
-        self._announce(message, Pending(patterns=[pattern]), outcome)
-        return outcome.count
+    def invalidate(self, keys: list[Key], pattern: Pattern | None, tags: list[str]) -> int:
+        """Forget keys, what matches a pattern, and what is under tags; return how many entries went.
 
-    def drop_tags(self, tags: list[str]) -> None:
-        """Forget everything under tags, by giving them new stamps."""
-        self._restamp(tags, Dropped())
+        Raises:
+            InvalidationPending: If a tier could not be reached, after all that could be done was done.
+        """
+        outcomes = []
+        if keys:
+            outcomes.append(self._announce_keys(keys, self._strategy.drop(self._stack, keys)))
+        if pattern is not None:
+            outcomes.append(self._drop_matching(pattern))
+        if tags:
+            outcomes.append(self._restamp(tags, Dropped()))
+        return self._finish(*outcomes)
 
     def drop_everything(self) -> None:
         """Forget the whole namespace, and nothing else."""
@@ -87,9 +115,15 @@ class Coherence:
             # PostgreSQL evicts nothing: what has no ttl would stay for ever under its outdated stamp.
             if tier.name is CacheTier.L4:
                 outcome.note(tier, tier.drop_matching(_EVERYTHING))
-        self._restamp([NAMESPACE], outcome)
+        self._finish(self._restamp([NAMESPACE], outcome))
 
-    def _restamp(self, tags: list[str], outcome: Dropped) -> None:
+    def _drop_matching(self, pattern: Pattern) -> Dropped:
+        outcome = self._strategy.drop_matching(self._stack, pattern)
+        self._flights.detach_where(pattern.matches)
+        message = Message(MessageKind.MATCH, pattern=pattern.text)
+        return self._announce(message, Pending(patterns=[pattern]), outcome)
+
+    def _restamp(self, tags: list[str], outcome: Dropped) -> Dropped:
         # Whoever reads the old stamp at the authority began before this, and what it stores under the old
         # stamp is outdated as soon as the new one is known. From the deepest keeper upward, since the
         # authority may take what it has lost from the one below.
@@ -99,34 +133,38 @@ class Coherence:
         self._stamps.expect(stamps)
         # Any load under way may be for something under these tags.
         self._flights.detach_where(lambda _: True)
-        self._announce(Message(MessageKind.STAMP, stamps=stamps), Pending(stamps=stamps), outcome)
+        return self._announce(Message(MessageKind.STAMP, stamps=stamps), Pending(stamps=stamps), outcome)
 
-    def _announce_keys(self, keys: list[Key], outcome: Dropped) -> None:
+    def _announce_keys(self, keys: list[Key], outcome: Dropped) -> Dropped:
         # Last: a flight that began before the deepest drop may carry an old value, and whoever asks after
         # this call has returned must not join it.
         self._flights.detach(keys)
-        self._announce(Message(MessageKind.DROP, keys=tuple(keys)), Pending(keys=keys), outcome)
+        return self._announce(Message(MessageKind.DROP, keys=tuple(keys)), Pending(keys=keys), outcome)
 
-    def _announce(self, message: Message, pending: Pending, outcome: Dropped) -> None:
+    def _announce(self, message: Message, pending: Pending, outcome: Dropped) -> Dropped:
         self._recorder.record(Event(EventKind.INVALIDATED, detail={"what": pending.describe()[:10]}))
         authority = self._stack.authority
         # What waits for the authority is announced when it is replayed.
         if authority is None or authority.name.name not in outcome.pending:
             try:
                 self._bus.publish(dataclasses.replace(message, host=self._host(outcome)))
-            except TierUnavailableError:
+            except (TierUnavailableError, ServerReplyError):
                 if authority is None:
                     raise
                 outcome.pending[authority.name.name] = authority.queue(pending)
-        if outcome.pending:
-            self._recorder.record(
-                Event(EventKind.INVALIDATION_PENDING, detail={"tiers": list(outcome.pending)})
-            )
-            tiers = ", ".join(outcome.pending)
+        return outcome
+
+    def _finish(self, *outcomes: Dropped) -> int:
+        """Return how many entries went; or say what is still to be done."""
+        pending = {name: waiting for outcome in outcomes for name, waiting in outcome.pending.items()}
+        if pending:
+            self._recorder.record(Event(EventKind.INVALIDATION_PENDING, detail={"tiers": list(pending)}))
             raise InvalidationPending(
-                f"done everywhere but in {tiers}, out of reach; queued, and replayed before it is read again",
-                outcome.pending,
+                f"done everywhere but in {', '.join(pending)}, out of reach; queued, and replayed before"
+                f" it is read again",
+                pending,
             )
+        return sum(outcome.count for outcome in outcomes)
 
     def _host(self, outcome: Dropped | None = None) -> str:
         """Return the identity of this host's own tiers, if the sender has reached them all."""

@@ -14,7 +14,7 @@ from greencache.events import NullRecorder, Recorder
 from greencache.health import HealthReport, TierReport, overall
 from greencache.keys import Pattern, check_namespace
 from greencache.loading import Leader, Reader
-from greencache.options import EntryOptions
+from greencache.options import EntryOptions, check_duration
 from greencache.stamps import NAMESPACE, StampTable
 from greencache.stats import CacheStats, TierCounters, TierStats
 from greencache.strategies import CacheAside, Strategy
@@ -55,12 +55,15 @@ class Engine:
         clock: Clock | None,
     ) -> None:
         check_namespace(namespace)
+        check_duration("patience", patience)
+        if max_staleness is not None:
+            check_duration("max_staleness", max_staleness)
         self.clock = clock or SystemClock()
         self.bus = bus or NullBus()
         self.recorder = recorder or NullRecorder()
         memory, shared = _sorted([MemoryTier(clock=self.clock)] if tiers is None else tiers)
         self.stamps = StampTable(
-            self.bus,
+            bus,
             self.clock,
             max_age=math.inf if max_staleness is None else max_staleness,
             on_changed=self._on_stamps_changed,
@@ -71,7 +74,13 @@ class Engine:
         self.memory_counters = TierCounters() if memory is None else memory.counters
         chosen = strategy or CacheAside()
         leader = Leader(
-            self.stack, chosen, self.stamps, self.recorder, patience=patience, max_loads=max_concurrent_loads
+            self.stack,
+            chosen,
+            self.stamps,
+            bus=self.bus,
+            recorder=self.recorder,
+            patience=patience,
+            max_loads=max_concurrent_loads,
         )
         self._reader = Reader(leader, memory, self.bus, self.recorder, patience=patience)
         self._coherence = Coherence(
@@ -153,12 +162,8 @@ class Engine:
 
     def invalidate(self, keys: list[Key], pattern: Pattern | None, tags: list[str]) -> int:
         """Forget keys, what matches a pattern, and what is under tags."""
-        count = self.drop(keys)
-        if pattern is not None:
-            count += self._coherence.drop_matching(pattern)
-        if tags:
-            self._coherence.drop_tags(tags)
-        return count
+        self.start()
+        return self._coherence.invalidate(keys, pattern, tags)
 
     def clear(self) -> None:
         """Forget the namespace."""
@@ -179,6 +184,8 @@ class Engine:
             tier.install()
         for name, report in self.health().tiers.items():
             if strict and report.status is Status.DOWN:
+                # Whoever gives up here has no cache to close.
+                self.close()
                 raise TierUnavailableError(f"{name} is out of reach: {report.error}")
 
     def stats(self) -> CacheStats:
@@ -261,9 +268,9 @@ class Engine:
             on_replayed=self._on_replayed,
         )
 
-    def _on_stamps_changed(self, stamps: Mapping[str, str]) -> None:
+    def _on_stamps_changed(self, stamps: Mapping[str, str], number: int) -> None:
         if self.stack.memory is not None:
-            self.stack.memory.replace_stamps(stamps)
+            self.stack.memory.replace_stamps(stamps, number)
 
     def _on_replayed(self, pending: Pending) -> None:
         self._coherence.announce_replayed(pending)

@@ -9,7 +9,6 @@
     ├── CodecError (ValueError)
     │   ├── EncodeError                        a value that the serializer cannot write
     │   └── DecodeError                        bytes that are not an entry, or not of this key
-    ├── EntryTooLargeError (ValueError)        an entry over the limit of a tier
     ├── TierUnavailableError (ConnectionError) a tier did not answer; a read turns it into a miss
     ├── ServerReplyError (RuntimeError)        a server answered a command with an error of its own
     ├── InvalidationPending (ConnectionError)  a drop that could not reach a tier and is queued
@@ -23,7 +22,6 @@ __all__ = [
     "ConfigurationError",
     "DecodeError",
     "EncodeError",
-    "EntryTooLargeError",
     "GreencacheError",
     "InvalidArgumentError",
     "InvalidKeyError",
@@ -81,12 +79,11 @@ class DecodeError(CodecError):
         self.reason = reason
 
 
-class EntryTooLargeError(GreencacheError, ValueError):
-    """An encoded entry is larger than a tier accepts."""
-
-
 class TierUnavailableError(GreencacheError, ConnectionError):
-    """A tier did not answer in time, or its circuit breaker is open."""
+    """A tier did not answer in time, refused to, or its circuit breaker is open."""
+
+    is_outage = True
+    """Whether the tier is away as a whole; otherwise it has answered, and refused this one call."""
 
 
 class ServerReplyError(GreencacheError, RuntimeError):

@@ -22,6 +22,7 @@ class EventKind(enum.StrEnum):
     DEGRADED = "degraded"
     INVALIDATED = "invalidated"
     INVALIDATION_PENDING = "invalidation_pending"
+    INVALIDATION_LOST = "invalidation_lost"
     INVALIDATION_REPLAYED = "invalidation_replayed"
     BUS_GAP = "bus_gap"
     BUS_LOST = "bus_lost"

@@ -29,11 +29,6 @@ class Flight:
         self._future: Future[Any] = Future()
 
     @property
-    def is_mine(self) -> bool:
-        """Whether the calling thread leads it; waiting for oneself would never end."""
-        return self.owner == threading.get_ident()
-
-    @property
     def future(self) -> "Future[Any]":
         """What the leader will find."""
         return self._future
@@ -104,6 +99,10 @@ class FlightTable:
         with self._lock:
             for key in keys:
                 self._flights.pop(key, None)
+
+    def abandon(self, key: Key, flight: Flight) -> None:
+        """Let nobody else join a flight whose leader hangs; another that has taken its place goes on."""
+        self._remove(key, flight)
 
     def detach_where(self, matches: Callable[[Key], bool]) -> None:
         """Let nobody else join the flights whose keys match."""

@@ -27,6 +27,7 @@ _LEVEL_OF: Final[Mapping[EventKind, str]] = {
     EventKind.DEGRADED: "warning",
     EventKind.INVALIDATED: "debug",
     EventKind.INVALIDATION_PENDING: "warning",
+    EventKind.INVALIDATION_LOST: "error",
     EventKind.INVALIDATION_REPLAYED: "info",
     EventKind.BUS_GAP: "warning",
     EventKind.BUS_LOST: "warning",

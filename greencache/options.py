@@ -24,9 +24,13 @@ def check_duration(name: str, value: Any) -> Seconds:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidOptionError(f"{name} must be seconds as a number, got {type(value).__name__}")
-    if math.isnan(value) or value < 0:
+    try:
+        seconds = float(value)
+    except OverflowError:
+        raise InvalidOptionError(f"{name} must be seconds that a float can hold, got more") from None
+    if math.isnan(seconds) or seconds < 0:
         raise InvalidOptionError(f"{name} must be 0 or more seconds, got {value}")
-    return float(value)
+    return seconds
 
 
 class EntryOptionArguments(TypedDict, total=False):
@@ -102,5 +106,6 @@ class EntryOptions:
         jitter = 0.0 if self.jitter is UNSET else self.jitter
         # Randomness spreads load here; it protects nothing.
         fresh = ttl * (1.0 - jitter * random.random()) if jitter else float(ttl)  # noqa: S311
-        due = fresh if self.refresh_ahead is UNSET else fresh * self.refresh_ahead
+        part = 1.0 if self.refresh_ahead is UNSET else self.refresh_ahead
+        due = fresh * part if fresh < math.inf else fresh
         return due, fresh, fresh + (0.0 if self.stale_ttl is UNSET else self.stale_ttl)

@@ -28,20 +28,21 @@ class StampTable:
     for `max_age` after it was read.
 
     Args:
-        bus: Tells until when nothing can have been missed.
+        bus: Tells until when nothing can have been missed; `None` where nobody announces anything.
         clock: Where the time comes from.
         max_age: Seconds that a stamp is believed without the bus.
-        on_changed: Is called with stamps that differ from what was known.
+        on_changed: Is called with stamps that differ from what was known, and with a number that grows with
+            each change: a call with a lower one may come later, and is then outdated.
         capacity: How many tags are remembered; more make the table start anew.
     """
 
     def __init__(
         self,
-        bus: Bus,
+        bus: Bus | None,
         clock: Clock,
         *,
         max_age: Seconds = 2.0,
-        on_changed: Callable[[Mapping[str, str]], object],
+        on_changed: Callable[[Mapping[str, str], int], object],
         capacity: int = 100_000,
     ) -> None:
         self.keepers: tuple[GuardedTier, ...] = ()
@@ -93,7 +94,8 @@ class StampTable:
                 self._confirmed.pop(tag, None)
             if not self.keepers:
                 self._tokens.update(stamps)
-        self._on_changed(stamps)
+            number = self._changes
+        self._on_changed(stamps, number)
 
     def doubt(self) -> None:
         """Vouch for nothing any more, because announcements were missed."""
@@ -110,7 +112,7 @@ class StampTable:
         doubtful = [tag for tag in tags if not self._is_vouched_for(tag)]
         read = self._read(doubtful) if doubtful and self.keepers else {}
         tokens = self._tokens
-        known = {tag: tokens[tag] for tag in tags if tag in tokens} | read
+        known = {tag: token for tag in tags if (token := tokens.get(tag)) is not None} | read
         unknown = [tag for tag in tags if tag not in known]
         if ask and unknown:
             # No authority, or none within reach: an own stamp is current here, and is taken for outdated
@@ -130,11 +132,13 @@ class StampTable:
             is_latest = self._changes == changes
             changed = {tag: token for tag, token in read.items() if self._tokens.get(tag) != token}
             if is_latest:
+                # A number of its own, so that what is told below is newer than what was told before.
+                self._changes = number = changes + 1
                 self._make_room(len(read))
                 self._tokens.update(read)
                 self._confirmed.update(dict.fromkeys(read, asked))
         if is_latest and changed:
-            self._on_changed(changed)
+            self._on_changed(changed, number)
         return read
 
     def _read_from(self, keepers: Sequence[GuardedTier], tags: list[str]) -> dict[str, str] | None:
@@ -154,7 +158,8 @@ class StampTable:
             for tag in tags:
                 self._tokens.setdefault(tag, secrets.token_hex(8))
             invented = {tag: self._tokens[tag] for tag in tags}
-        self._on_changed(invented)
+            self._changes = number = self._changes + 1
+        self._on_changed(invented, number)
         return invented
 
     def _is_vouched_for(self, tag: str) -> bool:
@@ -162,4 +167,5 @@ class StampTable:
         if confirmed is None:
             return not self.keepers and tag in self._tokens
         now = self._clock.now()
-        return now < self._bus.trusted_until or now < confirmed + self._max_age
+        is_heard = self._bus is not None and now < self._bus.trusted_until
+        return is_heard or now < confirmed + self._max_age

@@ -5,7 +5,13 @@ import math
 import pytest
 
 from greencache import MISSING, CacheManager, CacheTier
-from greencache.errors import ConfigurationError, InvalidKeyError, InvalidOptionError
+from greencache.errors import (
+    ConfigurationError,
+    InvalidArgumentError,
+    InvalidKeyError,
+    InvalidOptionError,
+    UnsupportedFunctionError,
+)
 from greencache.options import EntryOptions
 from greencache.testing import FakeClock
 from greencache.tiers.memory import MemoryTier
@@ -304,3 +310,67 @@ def test_a_cache_may_be_closed_twice(cache):
     """By hand and by its context."""
     cache.close()
     cache.close()
+
+
+def test_a_coroutine_is_refused_as_a_value(cache):
+    """It could be awaited only once."""
+
+    async def load():
+        return 1
+
+    with pytest.raises(UnsupportedFunctionError, match="async"):
+        cache.get_or_load("a", load)
+    with pytest.raises(UnsupportedFunctionError):
+        cache.set("a", load())
+
+
+def test_a_batch_loader_that_returns_no_mapping_is_refused(cache):
+    """With an error that says what was expected."""
+    with pytest.raises(InvalidArgumentError, match="mapping"):
+        cache.get_or_load_many(["a"], lambda keys: None)
+
+
+def test_a_batch_loader_may_use_up_its_list(cache):
+    """It is the loader's own."""
+
+    def load(keys):
+        return {keys.pop(): 1 for _ in range(len(keys))}
+
+    assert cache.get_or_load_many(["a", "b"], load) == {"a": 1, "b": 1}
+
+
+def test_what_a_batch_loader_leaves_out_does_not_exist_any_more(cache, clock):
+    """A stale value stands in for a failure, not for an answer."""
+    cache.get_or_load_many(["a"], lambda _: {"a": "old"}, ttl=10, stale_ttl=100)
+    clock.advance(20)
+    assert cache.get_or_load_many(["a"], lambda _: {}, ttl=10, stale_ttl=100) == {}
+
+
+@pytest.mark.parametrize("arguments", [{"patience": -1}, {"patience": math.nan}, {"max_staleness": -5}])
+def test_durations_of_the_cache_are_checked(arguments):
+    """When it is built."""
+    with pytest.raises(InvalidOptionError):
+        CacheManager(**arguments)
+
+
+def test_a_huge_or_endless_ttl_is_no_accident(cache):
+    """One that no float holds is refused; infinity is for ever, refreshed ahead or not."""
+    with pytest.raises(InvalidOptionError):
+        cache.set("a", 1, ttl=10**400)
+    cache.set("a", 1, ttl=math.inf, refresh_ahead=0)
+    assert cache.get("a") == 1
+
+
+def test_a_failing_load_is_recorded(clock):
+    """Its error's type is told, not its text, which may hold anything."""
+    events = []
+
+    class Notes:
+        def record(self, event):
+            events.append(event)
+
+    with CacheManager(clock=clock, recorder=Notes()) as cache, pytest.raises(ZeroDivisionError):
+        cache.get_or_load("a", _broken)
+    assert [(event.kind, event.key, event.detail) for event in events] == [
+        ("load_failed", "a", {"error": "ZeroDivisionError"})
+    ]

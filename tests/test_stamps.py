@@ -61,14 +61,14 @@ def changes():
 @pytest.fixture
 def table(bus, clock, keeper, changes):
     """A table over the authority."""
-    table = StampTable(bus, clock, max_age=2.0, on_changed=changes.append)
+    table = StampTable(bus, clock, max_age=2.0, on_changed=lambda stamps, _: changes.append(stamps))
     table.keepers = (keeper,)
     return table
 
 
 def test_without_an_authority_stamps_are_the_processs_own():
     """They last until they are replaced here."""
-    table = StampTable(NullBus(), SystemClock(), on_changed=lambda _: None)
+    table = StampTable(None, SystemClock(), on_changed=lambda *_: None)
     before = table.current(["t"])
     assert table.current(["t"]) == before
     table.expect(table.mint(["t"]))
@@ -163,10 +163,20 @@ def test_an_authority_that_lost_its_stamps_takes_them_from_below(table, keeper, 
 
 def test_the_table_is_bounded(bus, clock, keeper):
     """Forgetting stamps costs reads, nothing else."""
-    table = StampTable(bus, clock, on_changed=lambda _: None, capacity=100)
+    table = StampTable(bus, clock, on_changed=lambda *_: None, capacity=100)
     table.keepers = (keeper,)
     first = table.current(["tag0"])
     for number in range(500):
         table.current([f"tag{number}"])
     assert len(table._tokens) <= 102
     assert table.current(["tag0"]) == first
+
+
+def test_nobody_vouches_where_nothing_is_announced(clock, keeper):
+    """Without a bus a stamp is believed for `max_age` and no longer."""
+    table = StampTable(None, clock, max_age=2.0, on_changed=lambda *_: None)
+    table.keepers = (keeper,)
+    table.current(["t"])
+    keeper.stamps["t"] = "replaced"
+    clock.advance(2.1)
+    assert dict(table.current(["t"]))["t"] == "replaced"

@@ -39,6 +39,8 @@ class TransientError(TierUnavailableError):
 class RefusedError(TierUnavailableError):
     """Refused though the server is not down: no memory left, a replica, no permission, no connection free."""
 
+    is_outage = False
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RetryPolicy:

@@ -95,11 +95,7 @@ class RedisBus:
         self._has_missed = False
         self._is_lost = False
         self._pause = _FIRST_PAUSE
-        self.trusted_until: Seconds = self._untrusted
-
-    @property
-    def _untrusted(self) -> Seconds:
-        return math.inf if self._max_staleness is None else -math.inf
+        self.trusted_until: Seconds = -math.inf
 
     # -- for everybody ---------------------------------------------------------------------------------
 
@@ -171,7 +167,7 @@ class RedisBus:
             self._connection.close()
         if thread is not None and thread is not threading.current_thread():
             thread.join(_LONGEST_FAREWELL)
-        self.trusted_until = self._untrusted
+        self.trusted_until = -math.inf
 
     # -- for the listener's thread ---------------------------------------------------------------------
 
@@ -274,14 +270,13 @@ class RedisBus:
     def _confirm(self, sent: Seconds) -> None:
         """Trust for `max_staleness` from the moment of asking, not of the answer, which may be an old one."""
         self._pause = _FIRST_PAUSE
-        if self._max_staleness is not None:
-            self.trusted_until = sent + self._max_staleness
+        self.trusted_until = math.inf if self._max_staleness is None else sent + self._max_staleness
         if self._is_lost:
             self._is_lost = False
             self._recorder.record(Event(EventKind.BUS_BACK))
 
     def _note_gap(self, reason: str) -> None:
-        self.trusted_until = self._untrusted
+        self.trusted_until = -math.inf
         self._position = None
         self._has_missed = True
         self._recorder.record(Event(EventKind.BUS_GAP, detail={"reason": reason}))

@@ -60,7 +60,6 @@ class Reader:
         Raises:
             Exception: What a loader raised, if there is no stale value to serve instead.
         """
-        deadline = self._now() + self._patience
         found: dict[Key, Entry] = {}
         waiting = keys
         while waiting:
@@ -72,14 +71,10 @@ class Reader:
             # Own flights land before others are waited for, so two batches that wait for each other's
             # keys cannot hold each other up.
             found.update(self._lead(led, loader, options, held))
-            found.update(self._follow(joined, deadline))
+            found.update(self._follow(joined))
             # What another leader did not find, with its own loader or in time, is one's own to load.
             waiting = [key for key in joined if key not in found]
         return found
-
-    def reload(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> dict[Key, Entry]:
-        """Load keys now and replace what is cached, unless it is invalidated meanwhile."""
-        return self.leader.reload(keys, loader, options)
 
     def reload_soon(self, key: Key, loader: Loader[Any], options: EntryOptions) -> None:
         """Load a key in the background, unless it is being reloaded already."""
@@ -124,18 +119,21 @@ class Reader:
             self.flights.land(key, flight, found.get(key))
         return found
 
-    def _follow(self, joined: Mapping[Key, Flight], deadline: Seconds) -> dict[Key, Entry]:
+    def _follow(self, joined: Mapping[Key, Flight]) -> dict[Key, Entry]:
+        # A deadline for these flights alone: whoever has waited for one that hangs waits anew for the next.
+        deadline = self._now() + self._patience
         found: dict[Key, Entry] = {}
         for key, flight in joined.items():
             self.leader.counters.joined += 1
             try:
                 entry = flight.wait(max(0.0, deadline - self._now()))
             except TimeoutError:
-                if flight.future.done():
-                    raise  # the loader's own
-                # The leader hangs: from now on nobody joins it, and this caller loads for itself.
-                self.flights.detach([key])
-                continue
+                if not flight.future.done():
+                    # The leader hangs: from now on nobody joins it, and somebody else leads.
+                    self.flights.abandon(key, flight)
+                    continue
+                # It has landed this instant, or the error is the loader's own.
+                entry = flight.wait(0)
             if entry is not None:
                 found[key] = entry
         return found

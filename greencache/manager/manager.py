@@ -36,8 +36,8 @@ class CacheManager(Reads, Writes):
         strategy: The order of reads and writes; cache-aside if not given.
         bus: Tells other processes what they must forget; needed when they share a tier.
         defaults: Options of entries for which a call gives none.
-        max_staleness: Seconds after an acknowledged invalidation in another process past which L1 does
-            not serve what it held before; `None` for as long as its ttl.
+        max_staleness: Seconds that a tag's stamp is believed while no bus vouches for it; `None` for ever.
+            How long L1 is believed is the bus's own matter.
         patience: Seconds to wait for somebody else's load of a key before loading it oneself.
         max_concurrent_loads: How many loaders may run at once in this process; the others wait, at most
             `patience`, and then raise `LoadTimeoutError`. `None` for any number.
@@ -91,11 +91,13 @@ class CacheManager(Reads, Writes):
 
         Args:
             l1: Bytes of L1, such as "5MB"; `None` for no L1.
-            l2: Address of the host's Redis, such as "redis://localhost:6379/0".
+            l2: Address of the host's Redis, such as "redis://localhost:6379/0". Without an `l3` it is taken
+                for one that all processes share.
             l3: Address of the Redis that all hosts share.
             l4: Address of PostgreSQL, such as "postgresql://user@host/database".
             namespace: Keeps this cache's keys apart from all others on the same servers.
-            options: As of `greencache.build.from_urls`.
+            options: `max_staleness`; `views`, materialized views to read; `types`, classes of values that
+                other processes store; `strategy`, `defaults`, `patience`, and others of this class.
 
         Raises:
             ConfigurationError: If an address or a size cannot be understood.
@@ -105,19 +107,22 @@ class CacheManager(Reads, Writes):
         return from_urls(cls, l1=l1, l2=l2, l3=l3, l4=l4, namespace=namespace, **options)
 
     @classmethod
-    def from_config(cls, path: "CacheConfig | str | os.PathLike[str]", *, profile: str | None = None) -> Self:
+    def from_config(
+        cls, path: "CacheConfig | str | os.PathLike[str]", *, profile: str | None = None, **options: Any
+    ) -> Self:
         """Return the cache that a YAML file describes, overruled by the environment (`GREENCACHE__…`).
 
         Args:
             path: The file, or a `CacheConfig`.
             profile: Which of its profiles; by default what `GREENCACHE_PROFILE` names.
+            options: `views`, `types`, `recorder`, `clock`, and others of this class.
 
         Raises:
             ConfigurationError: If the file cannot be read or understood.
         """
         from greencache.build import from_config
 
-        return from_config(cls, path, profile=profile)
+        return from_config(cls, path, profile=profile, **options)
 
     def initialize(self, *, strict: bool = False) -> Self:
         """Connect to all servers, install what they need, and listen to the bus; then return the cache.

@@ -25,7 +25,7 @@ class Descent:
         found: Entries to be served and promoted.
         stale: Entries to be served only if nothing better can be had.
         leases: The leases that each tier gave, from the nearest to the deepest.
-        elsewhere: Keys whose lease at the authority somebody else holds, who is loading them.
+        elsewhere: Keys whose lease at the elector somebody else holds, who is loading them.
         served: Entries to be served although they are not good enough to be stored anywhere.
     """
 
@@ -77,15 +77,17 @@ class Dropped:
 class Strategy(abc.ABC):
     """An order of reading and writing."""
 
-    def descend(self, stack: Stack, keys: Iterable[Key], descent: Descent, *, electing: bool) -> None:
+    def descend(
+        self, stack: Stack, keys: Iterable[Key], descent: Descent, *, elector: GuardedTier | None = None
+    ) -> None:
         """Look for keys tier by tier, taking a lease wherever one is not found.
 
         Args:
             stack: The tiers.
             keys: What to look for; L1 has been looked at already.
             descent: Takes what is found, and the leases.
-            electing: Whether what is not found will be loaded, so that the authority's lease decides who
-                of all processes loads it.
+            elector: The tier whose lease decides who of all processes loads what is not found; `None` if
+                nobody else can be waited for, or nothing will be loaded.
         """
         missing = list(keys)
         if stack.memory is not None:
@@ -98,32 +100,34 @@ class Strategy(abc.ABC):
             missing = [key for key in missing if key not in fresh]
             if not missing:
                 break
-            if tier.writable and (electing or tier is not stack.shared[-1]):
-                self.reserve(stack, tier, missing, descent, electing=electing)
+            if tier.writable and (elector is not None or tier is not stack.shared[-1]):
+                self.reserve(tier, missing, descent, elector=elector)
                 missing = [key for key in missing if key not in descent.found]
 
     def reserve(
-        self, stack: Stack, tier: GuardedTier, keys: list[Key], descent: Descent, *, electing: bool
+        self, tier: GuardedTier, keys: list[Key], descent: Descent, *, elector: GuardedTier | None
     ) -> None:
-        """Add a tier's leases to a descent; at the authority they elect who loads.
+        """Add a tier's leases to a descent; at the elector they decide who loads.
 
         Args:
-            stack: The tiers.
             tier: The tier whose leases are wanted.
             keys: Keys that were not found in it.
             descent: Takes the leases, and what came into the tier meanwhile.
-            electing: Whether who gets no lease from the authority leaves the load to who has it.
+            elector: The tier where who gets no lease leaves the load to who has it.
         """
         leases = tier.reserve_many(keys)
         if leases is None:
             return
         descent.leases.append((tier, leases))
-        if electing and tier is stack.authority:
+        if tier is elector:
             descent.elsewhere.update(key for key in keys if key not in leases)
             descent.elsewhere.difference_update(leases)
             # Between the look and the lease another process may have filled, and so given up its lease.
             late = tier.look(list(leases))[0] if leases else {}
             descent.found.update(late)
+            if late:
+                # Not to be filled where it was found: a drop may stand between its leases and its values.
+                tier.release_many({key: leases.pop(key) for key in late})
 
     def reserve_all(self, stack: Stack, keys: list[Key], descent: Descent) -> None:
         """Take leases in every tier without looking, for a load that replaces what is there."""
@@ -205,10 +209,12 @@ class Strategy(abc.ABC):
         self,
         tier: MemoryTier | GuardedTier,
         entries: Mapping[Key, Entry],
-        leases: Mapping[Key, Lease],
+        leases: dict[Key, Lease],
         outcome: Dropped,
     ) -> None:
         stored = tier.fill_many(entries, leases)
+        for key in stored:
+            del leases[key]
         refused = [key for key in entries if key not in stored]
         if refused:
             outcome.note(tier, tier.drop_many(refused))

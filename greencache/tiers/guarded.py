@@ -22,6 +22,7 @@ from greencache.tiers.base import (
     TierUsage,
 )
 from greencache.tiers.pending import Pending, PendingDrops
+from greencache.tiers.replayer import Replayer
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["GuardedTier"]
@@ -70,6 +71,7 @@ class GuardedTier:
         self._on_replayed = on_replayed
         self._store = tier if isinstance(tier, StampStore) else None
         self._pending = PendingDrops(capacity, collapse)
+        self._replayer = Replayer(self.replay)
         self.is_up = True
         """Whether the last call was answered."""
 
@@ -79,8 +81,9 @@ class GuardedTier:
         """Return the entries to be served, and the stale ones; both empty during an outage."""
         started = self._clock.now()
         fresh, stale = self.look(keys)
+        elapsed = self._clock.now() - started
         counters = self.counters
-        counters.seconds += self._clock.now() - started
+        counters.seconds += elapsed
         counters.hits += len(fresh)
         counters.misses += len(keys) - len(fresh)
         counters.stale += len(stale)
@@ -129,7 +132,7 @@ class GuardedTier:
         """Store entries and return the keys stored; during an outage queue their drop, return `None`."""
         stored = self._ready(lambda: self.tier.put_many(entries))
         if stored is None:
-            self._pending.add(Pending(keys=entries))
+            self.queue(Pending(keys=entries))
         return stored
 
     def drop_many(self, keys: list[Key]) -> int | None:
@@ -166,6 +169,7 @@ class GuardedTier:
     def queue(self, pending: Pending) -> tuple[str, ...]:
         """Let drops be made, and announced, before the tier is read again; return all that wait."""
         self._pending.add(pending)
+        self._replayer.wake()
         return self.waiting
 
     def install(self) -> None:
@@ -175,8 +179,7 @@ class GuardedTier:
 
     def identity(self) -> str:
         """Return what no other server is called; empty if that cannot be told."""
-        tier = self.tier
-        return self._guard(tier.identity) or "" if isinstance(tier, Identified) else ""
+        return self.tier.identity() if isinstance(self.tier, Identified) else ""
 
     def check(self) -> TierHealth:
         """Ask the tier how it is doing."""
@@ -187,7 +190,11 @@ class GuardedTier:
         return self._guard(self.tier.usage)
 
     def close(self) -> None:
-        """Give back what the tier holds on to."""
+        """Give back what the tier holds on to, after a last attempt to tell it what it has missed."""
+        self._replayer.close()
+        if not self.replay():
+            detail = {"lost": self.waiting[:10], "count": len(self.waiting)}
+            self._recorder.record(Event(EventKind.INVALIDATION_LOST, self.name, detail=detail))
         self.tier.close()
 
     @property
@@ -231,7 +238,7 @@ class GuardedTier:
         if dropped is None:
             # A reader that asks between the failure and this line still gets nothing: the tier is down,
             # or it came back this instant, and then the drop is replayed before the next read of ours.
-            self._pending.add(pending)
+            self.queue(pending)
         return dropped
 
     def _ready(self, call: Callable[[], T]) -> T | None:
@@ -244,7 +251,7 @@ class GuardedTier:
             answer = call()
         except (TierUnavailableError, ServerReplyError) as error:
             self.counters.errors += 1
-            if self.is_up:
+            if self.is_up and getattr(error, "is_outage", False):
                 self.is_up = False
                 self._recorder.record(Event(EventKind.TIER_DOWN, self.name, detail={"reason": str(error)}))
             return None

@@ -79,7 +79,7 @@ class MemoryTier:
         self._index.clear()
         self._order = policy_named(self._policy_name, self._size)
         self._tagged: dict[str, set[Key]] = {}
-        self._revoked: dict[str, str] = {}
+        self._revoked: dict[str, tuple[int, str]] = {}
         self._writes_until_sweep = 1
         self._leases.clear()
 
@@ -124,13 +124,10 @@ class MemoryTier:
         """Store entries whose lease is still good and whose stamps were not replaced."""
         weights = {key: self._weigh(key, entry) for key, entry in entries.items()}
         with self._lock:
-            good = [
-                key
-                for key, entry in entries.items()
-                if self._is_good(key, leases.get(key)) and not self._is_revoked(entry)
-            ]
+            leased = [key for key in entries if self._is_good(key, leases.get(key))]
+            good = [key for key in leased if not self._is_revoked(entries[key])]
             stored = {key for key in good if self._store(key, entries[key], weights[key])}
-            self._void(good)
+            self._void(leased)
             self._sweep_when_due()
         self.counters.fills += len(stored)
         self.counters.refused_fills += len(entries) - len(good)
@@ -174,20 +171,27 @@ class MemoryTier:
         """Remove the entries whose keys match, and void all leases, since any may be for such a key."""
         return self._drop_where(lambda key, _: pattern.matches(key))
 
-    def replace_stamps(self, stamps: Mapping[str, str]) -> int:
+    def replace_stamps(self, stamps: Mapping[str, str], number: int) -> int:
         """Remove the entries that carry other stamps than these, now and when they come later.
 
         Args:
             stamps: The current stamps by tag; the tag "" is the namespace.
+            number: Grows with each replacement; of a tag, one with a lower number than the last is ignored.
 
         Returns:
             How many entries were removed.
         """
         with self._lock:
-            self._revoked.update(stamps)
-            if len(self._revoked) > _REVOKED:
+            revoked = self._revoked
+            latest = {
+                tag: (number, token)
+                for tag, token in stamps.items()
+                if revoked.get(tag, (0, ""))[0] <= number
+            }
+            revoked.update(latest)
+            if len(revoked) > _REVOKED:
                 # Forgetting a replaced stamp is safe only if no load that began before it can still fill.
-                self._revoked = dict(stamps)
+                self._revoked = latest
                 self._leases.clear()
             if "" in stamps:
                 suspects = list(self._index)
@@ -238,7 +242,7 @@ class MemoryTier:
 
     def _is_revoked(self, entry: Entry) -> bool:
         revoked = self._revoked
-        return any(revoked.get(tag, token) != token for tag, token in entry.stamps)
+        return any(tag in revoked and revoked[tag][1] != token for tag, token in entry.stamps)
 
     def _store(self, key: Key, entry: Entry, weight: int) -> bool:
         if weight > self._size // _LARGEST_PART:

@@ -44,6 +44,17 @@ class Stack:
             return ()
         return tuple(tier for tier in self.shared if tier.name < self.authority.name)
 
+    def elector(self, deepest: CacheTier | None) -> GuardedTier | None:
+        """Return the tier whose lease decides who loads: the authority, if an entry is kept so deep.
+
+        Args:
+            deepest: The deepest tier that is to keep the entry; `None` for all.
+        """
+        if self.authority is None or deepest is None or self.authority.name <= deepest:
+            return self.authority
+        above = [tier for tier in self.shared if tier.writable and tier.name <= deepest]
+        return above[-1] if above else None
+
     @property
     def stamp_keepers(self) -> tuple[GuardedTier, ...]:
         """The authority and the writable tiers below it, which keep stamps for when it loses them."""

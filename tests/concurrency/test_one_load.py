@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from greencache import CacheManager
+from greencache import CacheManager, CacheTier
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -117,6 +117,45 @@ def test_a_hung_leader_delays_others_no_longer_than_patience():
         assert cache.get_or_load("k", lambda: "mine") == "mine"
         may_end.set()
         leader.join(10)
+
+
+def test_those_who_wait_for_a_hung_leader_share_the_next_load():
+    """When their patience ends together, one of them loads and the others wait for it."""
+    with CacheManager(patience=0.3) as cache:
+        has_begun, may_end = threading.Event(), threading.Event()
+
+        def hang():
+            has_begun.set()
+            may_end.wait(30)
+
+        leader = threading.Thread(target=cache.get_or_load, args=("k", hang), daemon=True)
+        leader.start()
+        assert has_begun.wait(10)
+        calls = []
+
+        def load():
+            calls.append(1)
+            threading.Event().wait(0.1)
+            return "value"
+
+        assert run_threads(12, lambda _: cache.get_or_load("k", load)) == ["value"] * 12
+        assert len(calls) <= 2
+        may_end.set()
+        leader.join(10)
+
+
+def test_processes_share_a_load_that_only_their_host_keeps(fleet):
+    """With a tier the deepest that keeps the value elects who loads."""
+    caches = [fleet.cache() for _ in range(4)]
+    calls = []
+
+    def load():
+        calls.append(1)
+        threading.Event().wait(0.3)
+        return "value"
+
+    assert run_threads(4, lambda n: caches[n].get_or_load("k", load, tier=CacheTier.L2)) == ["value"] * 4
+    assert len(calls) == 1
 
 
 def _load_in_process(urls, ready, go, log):

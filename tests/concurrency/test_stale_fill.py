@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from greencache import MISSING, CacheManager, WriteThrough
+from greencache.errors import EncodeError
 from greencache.testing import wait_until
 
 
@@ -154,3 +155,31 @@ def test_write_through_stores_what_was_written_everywhere(fleet):
         cache.write("k", "new", lambda value: order.append((value, cache.get("k"))))
         assert order == [("new", None)]
         assert cache.get("k") == "new"
+
+
+def test_a_write_through_that_cannot_be_encoded_leaves_nothing_old(fleet):
+    """The source has the new value, so no tier may keep the old one."""
+    cache = fleet.cache(strategy=WriteThrough())
+    cache.set("k", "old")
+    with pytest.raises(EncodeError):
+        cache.write("k", object(), lambda _: None)
+    assert cache.get("k", MISSING) is MISSING
+    assert fleet.elsewhere().get("k", MISSING) is MISSING
+
+
+def test_a_set_that_is_ended_half_way_leaves_nothing_old(fleet):
+    """Between two tiers the greenlet may be killed: what one tier has is outdated in the others."""
+    cache = fleet.cache()
+    cache.set("k", "old")
+    l2 = cache._engine.stack.shared[0].tier
+    fill = l2.fill_many
+
+    def end(entries, leases):
+        l2.fill_many = fill
+        raise KeyboardInterrupt
+
+    l2.fill_many = end
+    with pytest.raises(KeyboardInterrupt):
+        cache.set("k", "new")
+    assert fleet.cache().get("k", "loaded anew") in {"new", "loaded anew"}
+    assert cache.get("k", "loaded anew") in {"new", "loaded anew"}

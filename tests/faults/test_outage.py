@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import redis
 
 from greencache import MISSING, CacheManager
 from greencache.errors import InvalidationPending, TierUnavailableError
@@ -168,3 +169,76 @@ def test_threads_see_no_error_while_l3_dies_and_returns(servers, cache):
     for thread in threads:
         thread.join(10)
     assert errors == []
+
+
+def test_every_part_of_an_invalidation_is_done_or_queued(servers, cache):
+    """A tier that is away for the keys does not keep the pattern and the tags from being dropped."""
+    l3 = servers[1]
+    cache.set("x", "old")
+    cache.set("z:1", "old")
+    cache.set("y", "old", tags=["t"])
+    l3.pause()
+    with pytest.raises(InvalidationPending) as caught:
+        cache.invalidate("x", pattern="z:*", tags=["t"])
+    assert set(caught.value.pending["L3"]) == {"key:x", "pattern:z:*", "stamp:t"}
+    l3.resume()
+    wait_until(lambda: _is_replayed(cache), deadline=40, reason="all is replayed")
+    with CacheManager.from_urls(l3=l3.url, namespace="outage") as other:
+        assert other.mget(["x", "y", "z:1"]) == {}
+
+
+def test_a_queued_drop_is_replayed_although_nobody_asks(servers, cache):
+    """Others must not wait until this process needs the tier again."""
+    l2, l3 = servers
+    cache.set("a", "old")
+    l3.pause()
+    with pytest.raises(InvalidationPending):
+        cache.invalidate("a")
+    l3.resume()
+    with CacheManager.from_urls(l3=l3.url, namespace="outage") as other:
+        wait_until(lambda: other.get("a", MISSING) is MISSING, deadline=40, reason="the drop is replayed")
+
+
+def test_a_drop_that_is_lost_with_the_process_is_told(servers):
+    """Closing tries once more, and then says what was lost."""
+    events = []
+
+    class Notes:
+        def record(self, event):
+            events.append(event)
+
+    l2, l3 = servers
+    cache = CacheManager.from_urls(l2=l2.url, l3=l3.url, namespace="outage", recorder=Notes())
+    cache.initialize(strict=True).set("a", "old")
+    l3.kill()
+    with pytest.raises(InvalidationPending):
+        cache.invalidate("a")
+    cache.close()
+    lost = [event for event in events if event.kind == "invalidation_lost"]
+    assert [event.detail["lost"] for event in lost] == [("key:a",)]
+
+
+def test_a_refusal_of_the_server_is_a_miss_and_no_outage(servers, cache):
+    """Somebody else's data under a name of ours: reads miss, a write says that it is not announced."""
+    with redis.Redis.from_url(servers[1].url) as server:
+        server.delete("gc:b:{outage}")
+        server.set("gc:b:{outage}", "no stream")
+        with pytest.raises(InvalidationPending):
+            cache.invalidate("a")
+        assert cache.get_or_load("a", lambda: 1) == 1
+        server.delete("gc:b:{outage}")
+    wait_until(lambda: _is_replayed(cache), deadline=40, reason="the announcement is made up for")
+
+
+def test_a_value_dropped_elsewhere_does_not_stand_in_for_a_failing_loader(servers, cache):
+    """What L1 cannot vouch for is not served as stale while the authority could be asked."""
+    with neighbour(servers) as other:
+        cache.set("a", "old", ttl=None)
+        cache._engine.bus.close()
+        other.invalidate("a")
+        with pytest.raises(LookupError):
+            cache.get_or_load("a", _fail)
+
+
+def _fail():
+    raise LookupError("the source is away")

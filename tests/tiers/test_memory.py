@@ -85,9 +85,9 @@ def test_entries_of_a_replaced_stamp_are_removed():
             "b": fresh(clock, stamps=(("", "n"), ("u", "1"))),
         }
     )
-    assert tier.replace_stamps({"t": "2"}) == 1
+    assert tier.replace_stamps({"t": "2"}, 1) == 1
     assert tier.get_many("ab").keys() == {"b"}
-    assert tier.replace_stamps({"": "m"}) == 1
+    assert tier.replace_stamps({"": "m"}, 1) == 1
     assert tier.get_many("ab") == {}
 
 
@@ -96,7 +96,7 @@ def test_a_fill_with_a_replaced_stamp_is_refused():
     clock = FakeClock()
     tier = MemoryTier(clock=clock)
     leases = tier.reserve_many(["a"])
-    tier.replace_stamps({"t": "2"})
+    tier.replace_stamps({"t": "2"}, 1)
     old = fresh(clock, "old", stamps=(("t", "1"),))
     assert tier.fill_many({"a": old}, leases) == set()
     assert tier.fill_many({"a": fresh(clock, "new", stamps=(("t", "2"),))}, tier.reserve_many(["a"])) == {"a"}
@@ -107,9 +107,9 @@ def test_forgetting_replaced_stamps_voids_all_leases():
     clock = FakeClock()
     tier = MemoryTier(clock=clock)
     leases = tier.reserve_many(["a"])
-    tier.replace_stamps({"t": "2"})
+    tier.replace_stamps({"t": "2"}, 1)
     for number in range(10_001):
-        tier.replace_stamps({f"other{number}": "1"})
+        tier.replace_stamps({f"other{number}": "1"}, number)
     assert tier.fill_many({"a": fresh(clock, "old", stamps=(("t", "1"),))}, leases) == set()
 
 
@@ -180,3 +180,34 @@ def test_threads_leave_index_order_and_tags_in_agreement():
     assert tier._index.keys() == set(tier._order)
     assert {key for keys in tier._tagged.values() for key in keys} == set(tier._index)
     assert tier.usage().size == sum(tier._order.values()) <= 60_000
+
+
+def test_a_late_word_of_an_older_stamp_is_ignored():
+    """Whoever replaces a stamp tells L1 without a lock, so two may arrive in the other order."""
+    clock = FakeClock()
+    tier = MemoryTier(clock=clock)
+    tier.replace_stamps({"t": "new"}, 2)
+    tier.replace_stamps({"t": "old"}, 1)
+    entry = fresh(clock, stamps=(("t", "new"),))
+    assert tier.fill_many({"a": entry}, tier.reserve_many(["a"])) == {"a"}
+
+
+def test_a_fill_refused_for_its_stamps_gives_its_lease_up():
+    """Leases do not pile up."""
+    clock = FakeClock()
+    tier = MemoryTier(clock=clock)
+    tier.replace_stamps({"t": "new"}, 1)
+    for number in range(50):
+        key = f"k{number}"
+        tier.fill_many({key: fresh(clock, stamps=(("t", "old"),))}, tier.reserve_many([key]))
+    assert tier._leases == {}
+
+
+def test_readers_of_one_key_share_a_lease_until_one_fills():
+    """One that gives up does not take it from the others."""
+    clock = FakeClock()
+    tier = MemoryTier(clock=clock)
+    first, second = tier.reserve_many(["a"]), tier.reserve_many(["a"])
+    tier.release_many(first)
+    assert tier.fill_many({"a": fresh(clock)}, second) == {"a"}
+    assert tier._leases == {}

@@ -1,0 +1,62 @@
+"""The parts of a cache that depend on one section of the configuration each."""
+
+from greencache.clock import Clock
+from greencache.codecs import Codec, Signer, compressor_named, serializer_named
+from greencache.config import CacheConfig, L4Config, ServerConfig
+from greencache.errors import ConfigurationError
+from greencache.events import NullRecorder, Recorder
+from greencache.log import StructlogRecorder
+from greencache.tiers.view_spec import ViewSpec
+
+__all__ = ["address_of", "codec_of", "recorder_of", "view_specs_of"]
+
+
+def recorder_of(config: CacheConfig, clock: Clock) -> Recorder:
+    """Return what takes note of events: a logger, unless logging is off."""
+    logging = config.logging
+    if not logging.enabled:
+        return NullRecorder()
+    return StructlogRecorder(
+        redact_keys=logging.redact_keys,
+        level=logging.level,
+        burst=logging.max_per_second,
+        period=1.0,
+        clock=clock,
+    )
+
+
+def codec_of(config: CacheConfig, types: tuple[type, ...], clock: Clock) -> Codec:
+    """Return what exchanges entries for bytes."""
+    codec = config.codec
+    keys = [key.get_secret_value().encode() for key in codec.signing_keys]
+    return Codec(
+        serializer_named(codec.serializer, types),
+        compressor=None if codec.compression == "none" else compressor_named(codec.compression),
+        compress_above=codec.compress_above,
+        max_size=codec.max_size,
+        signer=Signer(keys) if keys else None,
+        checksum=codec.checksum,
+        clock=clock,
+    )
+
+
+def address_of(config: ServerConfig) -> str:
+    """Return the address of a server, its secrets included."""
+    if config.url is None:
+        raise ConfigurationError("expected the address of a server, got none")
+    return config.url.get_secret_value()
+
+
+def view_specs_of(config: L4Config) -> list[ViewSpec]:
+    """Return the materialized views that L4 reads."""
+    return [
+        ViewSpec(
+            name=view.name,
+            template=view.key,
+            columns=view.key_columns,
+            value=view.value,
+            max_age=view.max_age,
+            query=view.query,
+        )
+        for view in config.views
+    ]
