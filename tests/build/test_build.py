@@ -1,0 +1,112 @@
+"""From configuration to cache."""
+
+import pathlib
+
+import pytest
+
+from greencache import CacheConfig, CacheManager, ConfigurationError, EntryOptions, ViewSpec, WriteThrough
+from greencache.events import NullRecorder
+from greencache.testing import wait_until
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("profile", ["production", "development", "testing"])
+def test_every_profile_of_the_shipped_configuration_builds(profile, monkeypatch):
+    """Building connects to nothing, so any machine can do it."""
+    for name in ("L2", "L3"):
+        monkeypatch.setenv(f"GREENCACHE__{name}__URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("GREENCACHE__L4__URL", "postgresql://127.0.0.1:1/none")
+    for name in ("L2__PASSWORD", "L3__PASSWORD"):
+        monkeypatch.setenv(f"GREENCACHE__{name}", "not a secret")
+    monkeypatch.setenv("GREENCACHE__CODEC__SIGNING_KEYS", '["0123456789abcdef0123456789abcdef"]')
+    with CacheManager.from_config(ROOT / "config" / "cache.yaml", profile=profile) as cache:
+        assert cache.get_stats().tiers
+
+
+def test_a_configuration_file_describes_a_working_cache(tmp_path, redis_servers, postgres_url):
+    """Namespace, tiers, codec, strategy and view, on real servers."""
+    path = tmp_path / "cache.yaml"
+    path.write_text(
+        f"""
+namespace: configured
+strategy: write-through
+l1: {{size: 1MB, ttl: 30s}}
+l2: {{url: "{redis_servers().url}"}}
+l3: {{url: "{redis_servers().url}"}}
+l4:
+  url: "{postgres_url}"
+  views:
+    - {{name: one_view, key: "one:{{id}}", value: v, query: "SELECT 1 AS id, 'from the view'::text AS v"}}
+codec: {{serializer: json, compression: zlib, signing_keys: [0123456789abcdef0123456789abcdef]}}
+logging: {{enabled: false}}
+"""
+    )
+    with CacheManager.from_config(path) as cache:
+        cache.initialize(strict=True)
+        assert cache.namespace == "configured"
+        assert cache.get("one:1") == "from the view"
+        cache.write("k", "written", lambda _: None)
+        assert cache.get("k") == "written"
+        with CacheManager.from_config(path) as other:
+            assert other.get("k") == "written"
+        cache.invalidate("one:1")
+        assert cache.get("one:1") is None
+        assert cache.refresh_view("one_view") is True
+        assert cache.get("one:1") == "from the view"
+
+
+def test_an_environment_variable_overrules_the_file(tmp_path, monkeypatch):
+    """As with every setting."""
+    path = tmp_path / "cache.yaml"
+    path.write_text("namespace: from_file\n")
+    monkeypatch.setenv("GREENCACHE__NAMESPACE", "from_environment")
+    with CacheManager.from_config(path) as cache:
+        assert cache.namespace == "from_environment"
+
+
+def test_arguments_overrule_the_settings():
+    """What cannot be said in a file, or should not."""
+    options = {"strategy": WriteThrough(), "defaults": EntryOptions(ttl=5), "patience": 1.0}
+    with CacheManager.from_urls(l1="1MB", recorder=NullRecorder(), **options) as cache:
+        cache.write("k", "written", lambda _: None)
+        assert cache.get("k") == "written"
+    with CacheManager.from_config(CacheConfig(), **options) as cache:
+        cache.write("k", "written", lambda _: None)
+        assert cache.get("k") == "written"
+
+
+def test_an_unknown_argument_is_a_type_error():
+    """Not a setting that nobody reads."""
+    with pytest.raises(TypeError, match="max_stale"):
+        CacheManager.from_urls(max_stale=5)
+
+
+def test_views_without_postgresql_are_refused():
+    """There is nothing that they could be read from."""
+    with pytest.raises(ConfigurationError, match="PostgreSQL"):
+        CacheManager.from_urls(views=[ViewSpec(name="v", template="v:{id}", value="v")])
+
+
+@pytest.mark.parametrize(
+    "urls", [{"l2": "http://h"}, {"l1": "5 bananas"}, {"l4": "mysql://h/d"}, {"l1": None}]
+)
+def test_what_cannot_be_a_cache_is_refused(urls):
+    """With an error that names the setting, when the cache is built."""
+    with pytest.raises(ConfigurationError):
+        CacheManager.from_urls(**urls)
+
+
+def test_without_a_redis_l1_asks_again_after_max_staleness(postgres_url):
+    """Nobody tells this process what others have invalidated."""
+    with (
+        CacheManager.from_urls(l4=postgres_url, max_staleness=0.2) as cache,
+        CacheManager.from_urls(l4=postgres_url, max_staleness=0.2) as other,
+    ):
+        cache.mset({"a": 1, "b": 1}, tags=["t"])
+        assert other.mget(["a", "b"]) == {"a": 1, "b": 1}
+        cache.invalidate("a")
+        cache.invalidate(tags=["t"])
+        wait_until(
+            lambda: other.mget(["a", "b"]) == {}, deadline=5, reason="L1 and stamps are asked for again"
+        )
