@@ -19,6 +19,8 @@ __all__ = ["NAMESPACE", "StampTable"]
 
 NAMESPACE = ""
 """The tag of everything in the namespace."""
+_NOBODY = ""
+"""A stamp that no entry carries."""
 
 
 class StampTable:
@@ -95,7 +97,9 @@ class StampTable:
             if not self.keepers:
                 self._tokens.update(stamps)
             number = self._changes
-        self._on_changed(stamps, number)
+        # For all that is known here nobody may have a current stamp, until one was read at the authority: a
+        # load that has read the one announced may have been outdated by another, announced before.
+        self._on_changed(dict.fromkeys(stamps, _NOBODY) if self.keepers else stamps, number)
 
     def doubt(self) -> None:
         """Vouch for nothing any more, because announcements were missed."""

@@ -1,338 +1,126 @@
-"""A storm: processes on two hosts that read, write and forget the same keys, while some of them are killed.
+"""A storm: processes on two hosts read, write and forget the same keys, while some of them are killed."""
 
-The source of truth is a version number a key, in memory that all processes share. Each key has one writer, who
-moves its version on and then tells the cache, so that versions are forgotten in order. Nothing here is a lock
-or a queue that all processes share: whoever is killed while it holds one would take the others along.
-"""
-
-import collections
-import dataclasses
-import functools
 import json
-import multiprocessing
 import os
 import pathlib
 import random
 import signal
-import threading
 import time
-import traceback
 
-from greencache import MISSING, CacheManager
-from greencache.build import build
-from greencache.coherence import Coherence
-from greencache.config import CacheConfig
-from greencache.errors import InvalidationPending
-from greencache.testing import WaitTimeoutError, wait_until
-from greencache.tiers.memory import MemoryTier
-from greencache.tiers.redis import RedisTier
-from tests.faults.history import History, Op
+from greencache.testing import wait_until
+from tests.faults.history import check, read_histories
+from tests.faults.storm_plan import MAX_STALENESS, PROCESSES, SPAWN, WRITERS, Board, Phase
+from tests.faults.storm_worker import run_worker
 
-__all__ = ["KEYS", "MAX_STALENESS", "Plan", "Storm"]
-
-_SPAWN = multiprocessing.get_context("spawn")
-
-KEYS = 50
-MAX_STALENESS = 2.0
-_LEASE_TTL = 1.0
-_PROCESSES = 8
-_WRITERS = 4
-_READING_THREADS = 2
-_KEYS_IN_A_GROUP = 4
-_SLOWEST_LOAD = 0.06
-
-# Phases of the storm, and states of a worker.
-_WAITING, _STORMING, _SETTLING, _OVER = range(4)
+__all__ = ["Storm"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What all processes know before they start.
-
-    Args:
-        l2: The address of each host's Redis.
-        l3: The address of the shared Redis.
-        folder: Where histories and reports are written.
-        seconds: How long the storm lasts.
-        seed: Seeds the choices of each worker, together with its number.
-        without: Which guard of the cache is taken out, by its name in `GUARDS`; empty for none.
-    """
-
-    l2: tuple[str, ...]
-    l3: str
-    folder: str
-    seconds: float
-    seed: int
-    without: str = ""
-
-    def cache(self, slot, recorder):
-        """Return the cache of a worker; workers take turns on the hosts."""
-        # Time-outs that a busy machine does not reach: outages are not what this is about.
-        server = {"lease_ttl": _LEASE_TTL, "timeout": 10.0, "deadline": 20.0, "connect_timeout": 10.0}
-        config = CacheConfig.from_mapping(
-            {
-                "namespace": "storm",
-                "l2": server | {"url": self.l2[slot % len(self.l2)]},
-                "l3": server | {"url": self.l3},
-                "bus": {"max_staleness": MAX_STALENESS},
-            }
-        )
-        return build(CacheManager, config, recorder=recorder).initialize(strict=True)
-
-
-class Board:
-    """The memory that all processes share."""
-
-    def __init__(self):
-        self.versions = _SPAWN.RawArray("q", KEYS)
-        self.phase = _SPAWN.RawValue("i", _WAITING)
-        self.states = _SPAWN.RawArray("i", _PROCESSES)
-        self.loading = _SPAWN.RawArray("i", _PROCESSES * _READING_THREADS)
-
-    def is_loading(self, slot):
-        """Whether a reading thread of a worker is in its loader."""
-        first = slot * _READING_THREADS
-        return any(self.loading[first : first + _READING_THREADS])
-
-    def clear(self, slot):
-        """Forget what a dead worker has left behind."""
-        self.states[slot] = _WAITING
-        for thread in range(_READING_THREADS):
-            self.loading[slot * _READING_THREADS + thread] = 0
-
-
-def owner(key):
-    """Return the slot of the one worker that writes a key."""
-    return key % _WRITERS
-
-
-def group(key):
-    """Return the number of a key's group; keys of a group have one owner, a common tag and a prefix."""
-    return key // _WRITERS // _KEYS_IN_A_GROUP
-
-
-def prefix(key):
-    """Return what the names of a group begin with, which is also its tag."""
-    return f"w{owner(key)}:g{group(key)}"
-
-
-NAMES = [f"{prefix(key)}:{key}" for key in range(KEYS)]
-
-
-class Counted:
-    """A recorder that counts."""
-
-    def __init__(self):
-        self.kinds = collections.Counter()
-
-    def record(self, event):
-        """Count an event."""
-        self.kinds[event.kind.value] += 1
-
-
-class Worker:
-    """One process of the storm.
+class Storm:
+    """Starts the workers, kills some, and collects what they have written down.
 
     Args:
         plan: What is to be done.
-        board: The shared memory.
-        slot: Which of the workers it is; the first ones write.
-        number: No other process has it, a replacement in the same slot included.
     """
 
-    def __init__(self, plan, board, slot, number):
+    def __init__(self, plan):
         self._plan = plan
-        self._board = board
-        self._slot = slot
-        self._number = number
+        self._board = Board()
         self._folder = pathlib.Path(plan.folder)
-        self._history = History(plan.folder, number)
-        self._recorder = Counted()
-        self._cache = plan.cache(slot, self._recorder)
-        self._own_keys = [key for key in range(KEYS) if owner(key) == slot]
-        self._counts = collections.Counter()
+        self._chance = random.Random(plan.seed)
+        self._workers = {}
+        self._started = 0
+        self.kills = 0
+        """Workers killed."""
+        self.kills_in_load = 0
+        """Of these, the ones that were in a loader."""
+        self.seconds = 0.0
+        """How long it raged: until the last one killed was replaced."""
 
     def run(self):
-        """Take part from beginning to end."""
-        board = self._board
-        self._note_state(_STORMING)
-        wait_until(lambda: board.phase.value >= _STORMING, deadline=120, reason="the storm begins")
-        jobs = [functools.partial(self._read, thread) for thread in range(_READING_THREADS)]
-        if self._own_keys:
-            jobs.append(self._write)
-        threads = [threading.Thread(target=self._guarded, args=(job,), daemon=True) for job in jobs]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(plan_end(self._plan))
-            if thread.is_alive():
-                self._report_error(f"{thread.name} is stuck")
-        self._note_state(_SETTLING)
-        wait_until(lambda: board.phase.value >= _SETTLING, deadline=120, reason="the storm is over")
-        self._settle()
-        self._write_report()
-        self._cache.close()
-        self._note_state(_OVER)
-
-    def _note_state(self, state):
-        self._board.states[self._slot] = state
-
-    def _guarded(self, job):
+        """Let it rage, and wait until all who are left have settled."""
         try:
-            job()
-        except BaseException:
-            self._report_error(traceback.format_exc())
+            for slot in range(PROCESSES):
+                self._start(slot)
+            self._await_all(Phase.STORMING, "the workers are ready")
+            self._board.phase.value = Phase.STORMING
+            self._rage()
+            self._board.phase.value = Phase.SETTLING
+            self._await_all(Phase.SETTLING, "the workers have stopped")
+            self._await_all(Phase.OVER, "the workers have settled")
+            for worker in self._workers.values():
+                worker.join(30)
+        finally:
+            for worker in self._workers.values():
+                worker.kill()
+                worker.join(10)
 
-    def _report_error(self, text):
-        with (self._folder / f"{self._number:04d}.error").open("a") as file:
-            file.write(text)
+    def _start(self, slot):
+        self._started += 1
+        arguments = (self._plan, self._board, slot, self._started)
+        self._workers[slot] = SPAWN.Process(target=run_worker, args=arguments)
+        self._workers[slot].start()
 
-    def _write_report(self):
-        report = {
-            "events": dict(self._recorder.kinds),
-            "counts": dict(self._counts),
-            "stats": self._cache.get_stats().as_dict(),
-        }
-        (self._folder / f"{self._number:04d}.report").write_text(json.dumps(report))
+    def _await_all(self, phase, reason):
+        wait_until(lambda: self._are_all(phase), deadline=150, interval=0.05, reason=reason)
 
-    # -- reading ---------------------------------------------------------------------------------------
+    def _are_all(self, phase):
+        for slot, worker in self._workers.items():
+            if self._board.states[slot] < phase and not worker.is_alive():
+                raise AssertionError(f"worker {slot} has ended with code {worker.exitcode}:\n{self.errors()}")
+        return min(self._board.states) >= phase
 
-    def _read(self, thread):
-        chance = random.Random(f"{self._plan.seed}-{self._number}-{thread}")
-        flag = self._slot * _READING_THREADS + thread
-        while self._board.phase.value == _STORMING:
-            for _ in range(10):
-                self._read_once(chance, flag)
-            # The time that callers think: a closed loop of hits would leave the writers no processor.
-            time.sleep(chance.uniform(0.0, 0.01))
+    def _rage(self):
+        """Kill one reader after the other, each as soon as the one before has been replaced."""
+        began = time.monotonic()
+        ends_at = began + self._plan.seconds
+        while time.monotonic() < ends_at:
+            slot = self._await_victim(ends_at)
+            if slot is not None:
+                self._kill(slot)
+                self._start(slot)
+                wait_until(
+                    lambda slot=slot: self._board.states[slot] >= Phase.STORMING,
+                    deadline=60,
+                    reason=f"worker {slot} is replaced",
+                )
+        self.seconds = time.monotonic() - began
 
-    def _read_once(self, chance, flag):
-        kind = chance.random()
-        keys = chance.sample(range(KEYS), 4) if kind > 0.9 else [chance.randrange(KEYS)]
-        tags = [prefix(keys[0])]
-        start = time.monotonic()
-        if kind < 0.75:
-            found = {NAMES[keys[0]]: self._load_one(keys[0], chance, flag)}
-        elif kind < 0.9:
-            found = {NAMES[keys[0]]: self._cache.get(NAMES[keys[0]], MISSING)}
-        elif kind < 0.95:
-            found = self._cache.mget([NAMES[key] for key in keys])
-        else:
-            # Of one group, since the tags of a call are those of all its keys.
-            keys = [key for key in range(KEYS) if prefix(key) == tags[0]]
-            load = functools.partial(self._load, chance, flag)
-            found = self._cache.get_or_load_many([NAMES[key] for key in keys], load, tags=tags)
-        self._note_reads(keys, found, start)
+    def _await_victim(self, ends_at):
+        """Return a reader that is in a loader now; `None` if the storm ends before there is one."""
+        slots = list(range(WRITERS, PROCESSES))
+        while time.monotonic() < ends_at:
+            self._chance.shuffle(slots)
+            for slot in slots:
+                if self._board.is_loading(slot):
+                    return slot
+            time.sleep(0.001)
+        return None
 
-    def _load_one(self, key, chance, flag):
-        name = NAMES[key]
-        return self._cache.get_or_load(
-            name, lambda: self._load(chance, flag, [name])[name], tags=[prefix(key)]
-        )
+    def _kill(self, slot):
+        victim = self._workers[slot]
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.join(30)
+        self.kills += 1
+        # The dead change nothing any more: what the flag says now is what it said at the end.
+        self.kills_in_load += self._board.is_loading(slot)
+        self._board.clear(slot)
 
-    def _load(self, chance, flag, names):
-        """Read the source, and take a while to return what it said at the beginning."""
-        start = time.monotonic()
-        keys = [NAMES.index(name) for name in names]
-        versions = [self._board.versions[key] for key in keys]
-        self._board.loading[flag] = 1
-        time.sleep(chance.uniform(0.0, _SLOWEST_LOAD))
-        self._board.loading[flag] = 0
-        for key, version in zip(keys, versions, strict=True):
-            self._history.note(Op.LOAD, key, version, start)
-        return {NAMES[key]: [key, version] for key, version in zip(keys, versions, strict=True)}
+    # -- what came of it -------------------------------------------------------------------------------
 
-    def _note_reads(self, keys, found, start):
-        for key in keys:
-            value = found.get(NAMES[key], MISSING)
-            if value is not MISSING:
-                if value[0] != key:
-                    raise AssertionError(f"asked for {key}, got the value of {value[0]}")
-                self._history.note(Op.READ, key, value[1], start)
+    def verdict(self):
+        """Return what the checker finds in the histories."""
+        return check(read_histories(self._folder), MAX_STALENESS)
 
-    # -- writing ---------------------------------------------------------------------------------------
+    def errors(self):
+        """Return what went wrong in workers, as text."""
+        return "\n".join(path.read_text() for path in sorted(self._folder.glob("*.error")))
 
-    def _write(self):
-        chance = random.Random(f"{self._plan.seed}-{self._number}-writer")
-        ways = {
-            self._drop: 30, self._drop_any: 15, self._drop_tag: 15, self._drop_pattern: 10,
-            self._write_source: 15, self._set: 14, self._clear: 1,
-        }  # fmt: skip
-        while self._board.phase.value == _STORMING:
-            (way,) = chance.choices(list(ways), list(ways.values()))
-            try:
-                way(chance)
-            except InvalidationPending:
-                # Not acknowledged, so nothing is promised yet; but the end is the same.
-                self._counts["pending"] += 1
-            time.sleep(chance.uniform(0.0, 0.02))
-
-    def _advance(self, key):
-        """Change the source, and return the new version; nobody else writes this key."""
-        self._board.versions[key] += 1
-        return self._board.versions[key]
-
-    def _drop(self, chance):
-        key = chance.choice(self._own_keys)
-        start, version = time.monotonic(), self._advance(key)
-        self._cache.invalidate(NAMES[key])
-        self._history.note(Op.DROP, key, version, start)
-
-    def _drop_any(self, chance):
-        """Drop somebody else's key, out of step with its writer."""
-        key = chance.randrange(KEYS)
-        start, version = time.monotonic(), self._board.versions[key]
-        self._cache.delete(NAMES[key])
-        self._history.note(Op.DROP, key, version, start)
-
-    def _drop_tag(self, chance):
-        self._drop_group(chance, Op.TAG, lambda name: self._cache.invalidate(tags=[name]))
-
-    def _drop_pattern(self, chance):
-        self._drop_group(chance, Op.PATTERN, lambda name: self._cache.invalidate(pattern=f"{name}:*"))
-
-    def _drop_group(self, chance, op, forget):
-        name = prefix(chance.choice(self._own_keys))
-        start = time.monotonic()
-        versions = {key: self._advance(key) for key in self._own_keys if prefix(key) == name}
-        forget(name)
-        for key, version in versions.items():
-            self._history.note(op, key, version, start)
-
-    def _write_source(self, chance):
-        key = chance.choice(self._own_keys)
-        start = time.monotonic()
-        self._cache.write(NAMES[key], None, lambda _: self._advance(key))
-        self._history.note(Op.WRITE, key, self._board.versions[key], start)
-
-    def _set(self, chance):
-        key = chance.choice(self._own_keys)
-        start, version = time.monotonic(), self._advance(key)
-        self._cache.set(NAMES[key], [key, version], tags=[prefix(key)])
-        self._history.note(Op.SET, key, version, start)
-
-    def _clear(self, _):
-        start, versions = time.monotonic(), list(self._board.versions)
-        self._cache.clear()
-        for key, version in enumerate(versions):
-            self._history.note(Op.CLEAR, key, version, start)
-
-    # -- afterwards ------------------------------------------------------------------------------------
-
-    def _settle(self):
-        """Find every key at its last version, and in L1."""
-        for key in range(KEYS):
-            try:
-                wait_until(functools.partial(self._is_settled, key), deadline=20, reason=f"{NAMES[key]} is")
-            except WaitTimeoutError:
-                self._counts["stuck"] += 1
-                self._report_error(f"{NAMES[key]} is stuck\n")
-
-    def _is_settled(self, key):
-        start = time.monotonic()
-        value = self._load_one(key, random.Random(key), self._slot * _READING_THREADS)
-        self._note_reads([key], {NAMES[key]: value}, start)
-        hits = self._cache.get_stats()["L1"].hits
-        again = self._cache.get(NAMES[key])
-        is_hit = self._cache.get_stats()["L1"].hits == hits + 1
-        return is_hit and again == value == [key, self._board.versions[key]]
+    def total(self, *path):
+        """Return the sum of a figure over the reports of all workers that were not killed."""
+        total = 0
+        for report in self._folder.glob("*.report"):
+            figure = json.loads(report.read_text())
+            for name in path:
+                figure = figure.get(name, 0) if isinstance(figure, dict) else figure
+            total += figure
+        return total
