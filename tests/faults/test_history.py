@@ -1,0 +1,169 @@
+"""Reads of many processes, checked against everything that was acknowledged as forgotten."""
+
+import pytest
+
+from tests.faults.history import FORGETTING, History, Op, Record, check, percentiles, read_histories
+from tests.faults.storm import Storm
+from tests.faults.storm_plan import MAX_STALENESS, Plan
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+
+HERE, THERE = 1, 2
+
+
+def forgot(end, version, *, op=Op.DROP, start=None):
+    """Return an acknowledged call that forgets what is older than a version."""
+    return Record(end - 0.1 if start is None else start, end, HERE, op, 7, version)
+
+
+def read(start, version, process=HERE, key=7):
+    """Return a read."""
+    return Record(start, start + 0.01, process, Op.READ, key, version)
+
+
+def load(start, end):
+    """Return a load."""
+    return Record(start, end, HERE, Op.LOAD, 7, 1)
+
+
+class TestChecker:
+    @pytest.mark.parametrize("op", sorted(FORGETTING))
+    def test_a_read_of_what_its_own_process_forgot_before_is_found(self, op):
+        """However shortly before."""
+        bad = read(10.001, 1)
+        verdict = check([forgot(10.0, 2, op=op), bad], 2.0)
+        assert verdict.own == [bad]
+        assert verdict.others == []
+
+    def test_a_read_of_what_another_process_forgot_long_before_is_found(self):
+        """Past max_staleness, and not before."""
+        within, past = read(11.9, 1, THERE), read(12.1, 1, THERE)
+        verdict = check([past, forgot(10.0, 2), within], 2.0)
+        assert verdict.own == []
+        assert verdict.others == [past]
+        assert verdict.ages == pytest.approx([2.1, 1.9])
+
+    def test_a_value_that_comes_back_is_found(self):
+        """A stale fill: the new version was read already."""
+        back = read(14.0, 1, THERE)
+        assert check([forgot(10.0, 2), read(12.5, 2, THERE), back], 2.0).others == [back]
+
+    def test_age_counts_from_the_first_call_that_forgot_it(self):
+        """Not from the last one."""
+        bad = read(12.5, 1, THERE)
+        verdict = check([forgot(10.0, 2), forgot(12.0, 3), bad], 2.0)
+        assert verdict.others == [bad]
+        assert verdict.ages == [2.5]
+
+    def test_an_acknowledgement_that_comes_late_forgets_nothing_newer(self):
+        """Two calls overlap, and the one that forgets less ends last."""
+        records = [forgot(10.0, 5), forgot(11.0, 3), read(12.0, 4)]
+        assert check(records, 2.0).own == [records[-1]]
+        assert check([*records[:2], read(12.0, 5)], 2.0).own == []
+
+    @pytest.mark.parametrize(
+        "fine",
+        [
+            read(9.95, 1),  # it began before the acknowledgement
+            read(10.5, 2),  # what was written
+            read(10.5, 3),  # something newer
+            read(10.5, 1, THERE),  # the announcement may be under way
+            read(20.0, 1, key=8),  # another key
+        ],
+    )
+    def test_what_may_be_read_is_not_found(self, fine):
+        """Else nobody would believe the checker."""
+        verdict = check([forgot(10.0, 2), fine], 2.0)
+        assert verdict.own == []
+        assert verdict.others == []
+
+    def test_a_load_that_nothing_called_for_is_found(self):
+        """The value of the one before was forgotten by nobody."""
+        needless = load(2.0, 2.1)
+        assert check([load(1.0, 1.1), needless, forgot(3.0, 2), load(4.0, 4.1)], 2.0).needless == [needless]
+
+    @pytest.mark.parametrize(
+        "cause", [forgot(1.5, 2), forgot(1.05, 2), forgot(5.0, 2, start=1.9), forgot(5.0, 2, start=0.5)]
+    )
+    def test_a_load_after_something_was_forgotten_is_called_for(self, cause):
+        """Between the loads, during the first, or before the second and still under way."""
+        assert check([load(1.0, 1.1), load(2.0, 2.1), cause], 2.0).needless == []
+
+    def test_histories_survive_a_kill_in_the_middle_of_a_record(self, tmp_path):
+        """All but the torn record are read, of all processes."""
+        for process in (HERE, THERE):
+            history = History(tmp_path, process)
+            history.note(Op.READ, 7, 1, 0.5)
+            history.note(Op.SET, 8, 2, 0.75)
+            history.close()
+        torn = tmp_path / "0002.history"
+        torn.write_bytes(torn.read_bytes()[:-5])
+        found = read_histories(tmp_path)
+        assert [(each.process, each.op, each.key, each.version, each.start) for each in found] == [
+            (HERE, Op.READ, 7, 1, 0.5),
+            (HERE, Op.SET, 8, 2, 0.75),
+            (THERE, Op.READ, 7, 1, 0.5),
+        ]
+        assert all(each.end > each.start for each in found)
+
+
+@pytest.fixture
+def make_plan(redis_servers, tmp_path):
+    """Return a function that makes a plan for a storm over two hosts and a shared Redis."""
+
+    def make(seconds, without=""):
+        hosts = tuple(redis_servers().url for _ in range(2))
+        return Plan(hosts, redis_servers().url, str(tmp_path), seconds, without)
+
+    return make
+
+
+def describe(storm, verdict):
+    """Return the figures of a storm."""
+    forgotten = sum(verdict.counts.get(op.name.lower(), 0) for op in FORGETTING)
+    return {
+        "seconds": round(storm.seconds, 1),
+        "reads": verdict.counts.get("read", 0),
+        "loads": verdict.counts.get("load", 0),
+        "forgotten": forgotten,
+        "kills": storm.kills,
+        "kills_in_load": storm.kills_in_load,
+        "stale_in_own_process": len(verdict.own),
+        "stale_past_max_staleness": len(verdict.others),
+        "stale_within_max_staleness": len(verdict.ages) - len(verdict.others),
+        "staleness": percentiles(verdict.ages),
+        "read_latency": percentiles(verdict.latencies),
+        "stuck": storm.total("counts", "stuck"),
+        "needless_loads": len(verdict.needless),
+        "not_acknowledged": storm.total("counts", "pending"),
+        "gaps": storm.total("events", "bus_gap"),
+        "refused_fills": {
+            tier: storm.total("stats", "tiers", tier, "refused_fills") for tier in ("L1", "L2", "L3")
+        },
+        "operations": verdict.counts,
+    }
+
+
+def test_a_storm_leaves_no_stale_read_and_no_key_stuck(make_plan, is_long, keep_figures):
+    """With readers killed in the middle of loads, and every way of forgetting at once."""
+    storm = Storm(make_plan(30.0 if is_long else 8.0))
+    storm.run()
+    verdict = storm.verdict()
+    keep_figures("history", describe(storm, verdict))
+    assert storm.errors() == ""
+    assert verdict.own == []
+    assert verdict.others == []
+    assert storm.kills_in_load > 0
+    # Where nothing was forgotten, nothing is loaded, unless the holder of the lease was held up longer than
+    # it lasts.
+    assert len(verdict.needless) <= 2 + verdict.counts["load"] // 20
+
+
+@pytest.mark.parametrize(("guard", "found"), [("leases", "own"), ("bus", "others")])
+def test_a_storm_finds_what_a_missing_guard_lets_through(make_plan, keep_figures, guard, found):
+    """A checker that has never found anything proves nothing."""
+    storm = Storm(make_plan(MAX_STALENESS + 2.0, without=guard))
+    storm.run()
+    verdict = storm.verdict()
+    keep_figures(f"history-without-{guard}", describe(storm, verdict))
+    assert getattr(verdict, found) != []
