@@ -39,12 +39,8 @@ class LoadGate:
     """
 
     def __init__(self, limit: int | None, patience: Seconds) -> None:
-        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-            raise ConfigurationError(
-                f"max_concurrent_loads must be a whole number from 1, or None for no limit, got {limit!r}"
-            )
-        if not (isinstance(patience, int | float) and 0 <= patience < math.inf):
-            raise ConfigurationError(f"patience must be seconds from 0, and not endless, got {patience!r}")
+        _require_limit(limit)
+        _require_patience(patience)
         self._limit = limit
         self._patience = patience
         self._reset_after_fork()
@@ -92,6 +88,18 @@ class LoadGate:
             if not _is_in(limit, arrivals, me):
                 door.acquire(timeout=min(left, _LOOK_AGAIN))
         arrivals[me] = None
+
+
+def _require_limit(limit: object) -> None:
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise ConfigurationError(
+            f"max_concurrent_loads must be a whole number from 1, or None for no limit, got {limit!r}"
+        )
+
+
+def _require_patience(patience: object) -> None:
+    if not (isinstance(patience, int | float) and 0 <= patience < math.inf):
+        raise ConfigurationError(f"patience must be seconds from 0, and not endless, got {patience!r}")
 
 
 def _is_in(limit: int, arrivals: _Arrivals, me: int) -> bool:
