@@ -18,6 +18,8 @@ Task: TypeAlias = Callable[[], object]
 class Background:
     """Runs tasks on a few threads of its own, started when the first task arrives.
 
+    A task that ends its thread, as `SystemExit` does, costs that thread only: another one takes its place.
+
     Args:
         workers: How many tasks run at once.
         capacity: How many more may wait; a task beyond that is refused.
@@ -38,18 +40,14 @@ class Background:
         self._closed = False
 
     def submit(self, task: Task) -> bool:
-        """Run a task soon, and return whether there was room for it."""
+        """Run a task soon, and return whether it was taken: there must be room, and a thread to run it."""
         with self._lock:
-            if self._closed:
+            if self._closed or self._tasks.full():
                 return False
-            try:
-                self._tasks.put_nowait(task)
-            except queue.Full:
+            self._add_thread()
+            if not self._threads:
                 return False
-            if len(self._threads) < self._workers:
-                thread = threading.Thread(target=self._run, name="greencache-background", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+            self._tasks.put_nowait(task)
             return True
 
     def close(self, timeout: Seconds = 5.0) -> bool:
@@ -60,20 +58,54 @@ class Background:
         """
         with self._lock:
             self._closed = True
-            threads, self._threads = self._threads, []
-        for _ in threads:
+            count = len(self._threads)
+        for _ in range(count):
             # The queue stays full only while every worker hangs; their joins below then say so.
             with contextlib.suppress(queue.Full):
                 self._tasks.put(None, timeout=timeout)
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(timeout)
-        return not any(thread.is_alive() for thread in threads)
+        joined: set[threading.Thread] = {threading.current_thread()}
+        # Looked at again after each join: a thread that a task has ended leaves another in its place.
+        while waiting := [thread for thread in self._threads if thread not in joined]:
+            waiting[0].join(timeout)
+            joined.add(waiting[0])
+        return not self._threads
+
+    def _add_thread(self) -> None:
+        """Start one more thread if there may be one and the system allows it; under the lock."""
+        if len(self._threads) >= self._workers:
+            return
+        thread = threading.Thread(target=self._run, name="greencache-background", daemon=True)
+        # Listed before it starts: if this thread is interrupted while it waits for the start, that one runs.
+        self._threads.append(thread)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):
+            self._threads.remove(thread)
 
     def _run(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            try:
-                task()
-            except Exception as error:
-                # Nobody waits for the task, so nobody else can be told.
-                self._recorder.record(Event(EventKind.BACKGROUND_FAILED, detail={"error": repr(error)}))
+        was_told_to_end = False
+        try:
+            while (task := self._tasks.get()) is not None:
+                if not self._attempt(task):
+                    return
+            was_told_to_end = True
+        finally:
+            self._leave(replaced=not was_told_to_end)
+
+    def _attempt(self, task: Task) -> bool:
+        """Run a task, and return whether the thread may go on."""
+        try:
+            task()
+        except BaseException as error:
+            # Nobody waits for the task, so nobody else can be told.
+            self._recorder.record(Event(EventKind.BACKGROUND_FAILED, detail={"error": repr(error)}))
+            return isinstance(error, Exception)
+        return True
+
+    def _leave(self, *, replaced: bool) -> None:
+        with self._lock:
+            # In a forked child, the thread that forked is none of the child's.
+            with contextlib.suppress(ValueError):
+                self._threads.remove(threading.current_thread())
+            if replaced and not self._tasks.empty():
+                self._add_thread()

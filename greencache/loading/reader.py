@@ -89,8 +89,13 @@ class Reader:
             finally:
                 self._reloading.discard(key)
 
-        if not self.background.submit(reload):
-            self._reloading.discard(key)
+        is_taken = False
+        try:
+            is_taken = self.background.submit(reload)
+        finally:
+            # A time-out may be thrown into a greenlet that waits for a thread to start.
+            if not is_taken:
+                self._reloading.discard(key)
 
     def _lead(
         self,
