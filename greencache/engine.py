@@ -68,8 +68,11 @@ class Engine:
             max_age=math.inf if max_staleness is None else max_staleness,
             on_changed=self._on_stamps_changed,
         )
-        self.stack = Stack(memory, [self._guard(tier) for tier in shared], self.clock)
+        self.stack = Stack(memory, [self._guard(tier) for tier in shared], self.clock, self.bus)
         self.stamps.keepers = self.stack.stamp_keepers
+        ahead = self.stack.ahead_of_authority
+        # The nearest of a host's own tiers speaks for all: they are brought forward together.
+        self._host = ahead[0] if ahead else None
         self.peek: Callable[[Key], Entry | None] = _peek_nothing if memory is None else memory.peek
         self.memory_counters = TierCounters() if memory is None else memory.counters
         chosen = strategy or CacheAside()
@@ -77,7 +80,6 @@ class Engine:
             self.stack,
             chosen,
             self.stamps,
-            bus=self.bus,
             recorder=self.recorder,
             patience=patience,
             max_loads=max_concurrent_loads,
@@ -174,7 +176,7 @@ class Engine:
 
     def start(self) -> None:
         """Listen to the bus, if that has not begun, or a fork has ended it."""
-        self.bus.start(self._coherence.receive)
+        self.bus.start(self._coherence.receive, self._host)
 
     def initialize(self, *, strict: bool) -> None:
         """Connect to all servers and start."""

@@ -4,6 +4,7 @@
     gc:l:{ns:KEY}    the lease on it; the same hash tag, so both live in one slot of a Cluster
     gc:s:{ns}:TAG    the current stamp of a tag; of the whole namespace when TAG is empty
     gc:b:{ns}        the bus
+    gc:n:{ns}        up to where on the bus a host's own Redis has been brought
 
 No two of them can be equal, whatever users put into keys and tags: the letter behind `gc:` tells the kinds
 apart, a namespace has neither colons nor braces, and braces in keys and tags are escaped.
@@ -25,7 +26,7 @@ class RedisNames:
         InvalidKeyError: If it is no namespace.
     """
 
-    __slots__ = ("_leases", "_stamps", "_values", "bus")
+    __slots__ = ("_leases", "_stamps", "_values", "bus", "position")
 
     def __init__(self, namespace: str) -> None:
         name = check_namespace(namespace)
@@ -33,6 +34,7 @@ class RedisNames:
         self._leases = f"gc:l:{{{name}:"
         self._stamps = f"gc:s:{{{name}}}:"
         self.bus = f"gc:b:{{{name}}}".encode()
+        self.position = f"gc:n:{{{name}}}".encode()
 
     def value(self, key: Key) -> bytes:
         """Return where the entry of a key is."""

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from greencache.typing import Key, Seconds
 
-__all__ = ["Bus", "Message", "MessageHandler", "MessageKind", "NullBus"]
+__all__ = ["Bus", "HostMemory", "Message", "MessageHandler", "MessageKind", "NullBus"]
 
 
 class MessageKind(enum.StrEnum):
@@ -51,6 +51,22 @@ class Message:
 MessageHandler: TypeAlias = Callable[[Message], None]
 
 
+class HostMemory(Protocol):
+    """Where a host's own tiers keep how far into the log they have been brought.
+
+    They outlive the processes that listen for them. Who starts anew goes on from there, so that nothing is
+    missed that was announced while no process of the host was listening.
+    """
+
+    def recall(self) -> bytes | None:
+        """Return what was remembered last, or `None`: then nobody knows what these tiers have missed."""
+        ...
+
+    def remember(self, position: bytes) -> None:
+        """Remember a position up to which everything was applied; may fail silently, which costs work."""
+        ...
+
+
 class Bus(Protocol):
     """An ordered log of announcements that every process of a namespace reads.
 
@@ -60,8 +76,11 @@ class Bus(Protocol):
 
     trusted_until: Seconds
 
-    def start(self, handler: MessageHandler) -> None:
-        """Begin to listen, from the present on; the handler is called from the listener's thread.
+    def start(self, handler: MessageHandler, host: HostMemory | None = None) -> None:
+        """Begin to listen; the handler is called from the listener's thread.
+
+        Begins where the host's own tiers are, or at present if there are none. If it is not known where they
+        are, the first message to the handler is a gap.
 
         Does not wait for a connection and does not raise when there is none. Called again it costs next to
         nothing, unless a fork has ended the listener: then it begins anew.
@@ -97,7 +116,7 @@ class NullBus:
     def __init__(self) -> None:
         self.trusted_until: Seconds = math.inf
 
-    def start(self, handler: MessageHandler) -> None:
+    def start(self, handler: MessageHandler, host: HostMemory | None = None) -> None:
         """Listen to nobody."""
 
     def wait_joined(self, timeout: Seconds) -> bool:  # noqa: ARG002 -- the protocol's signature

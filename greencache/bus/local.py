@@ -5,7 +5,7 @@ import math
 import threading
 from typing import NamedTuple
 
-from greencache.bus.base import Message, MessageHandler, MessageKind
+from greencache.bus.base import HostMemory, Message, MessageHandler, MessageKind
 from greencache.events import Event, EventKind, NullRecorder, Recorder
 from greencache.forks import after_fork_in_child
 from greencache.typing import Seconds
@@ -106,7 +106,7 @@ class LocalBus:
         self._recorder = recorder or NullRecorder()
         self._applied = 0
 
-    def start(self, handler: MessageHandler) -> None:
+    def start(self, handler: MessageHandler, host: HostMemory | None = None) -> None:  # noqa: ARG002
         """Listen to the others; the handler is called on the thread of whoever publishes."""
         self._handler = handler
         if self._hub.join(self):

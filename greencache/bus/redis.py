@@ -11,7 +11,8 @@ from greencache.backends.redis import RedisListener, RedisManager
 from greencache.backends.redis_names import RedisNames
 from greencache.backends.scripts import load_script
 from greencache.bus import stream
-from greencache.bus.base import Message, MessageHandler, MessageKind
+from greencache.bus.base import HostMemory, Message, MessageHandler, MessageKind
+from greencache.bus.reader import BATCH, LogReader
 from greencache.bus.stream import Position, Record
 from greencache.clock import Clock
 from greencache.errors import ConfigurationError, DecodeError
@@ -21,8 +22,6 @@ from greencache.typing import Seconds
 
 __all__ = ["RedisBus"]
 
-_BATCH = 100
-"""Messages in one reply: what a listener that was away holds in memory at once."""
 _FIRST_PAUSE: Seconds = 0.05
 _LONGEST_PAUSE: Seconds = 1.0
 _LONGEST_FAREWELL: Seconds = 2.0
@@ -32,16 +31,15 @@ class RedisBus:
     """Announces through a Redis Stream, and listens to it on a thread of its own.
 
     The first message that the handler gets has the kind `JOINED`: what was learned before the log was first
-    looked at cannot be proved. The same in a forked child. `GAP` follows whenever the listener cannot prove
-    that it knows every message up to the end of the log.
+    looked at cannot be proved. The same in a forked child. `GAP` comes whenever the listener cannot prove
+    that it knows all messages to the end of the log, or the host's own tiers all before the first.
 
     Args:
         manager: Talks to the server; not closed by the bus.
         namespace: Only caches with the same one hear each other.
         clock: The clock that `trusted_until` is read on.
         recorder: Is told of gaps, and when the server is lost and found.
-        max_staleness: Seconds that hits are served after the last proof that nothing was missed; `None` for
-            ever, proof or not.
+        max_staleness: Seconds that hits are served after the last proof that nothing was missed, or `None`.
         heartbeat: Seconds between two proofs while nothing is announced.
         max_length: Messages that the log keeps, roughly; a listener that is farther behind has a gap.
 
@@ -76,8 +74,8 @@ class RedisBus:
         self._heartbeat = heartbeat
         self._max_length = max_length
         self._publish_script = load_script("publish")
-        self._tail_script = load_script("tail")
         self._handler: MessageHandler | None = None
+        self._host: HostMemory | None = None
         self._is_closed = False
         self._reset()
         after_fork_in_child(self._reset)
@@ -99,7 +97,7 @@ class RedisBus:
 
     # -- for everybody ---------------------------------------------------------------------------------
 
-    def start(self, handler: MessageHandler) -> None:
+    def start(self, handler: MessageHandler, host: HostMemory | None = None) -> None:
         """Begin to listen; the handler is called from the listener's thread.
 
         Costs next to nothing when the listener runs, and starts it anew in a forked child. Not done right
@@ -107,6 +105,7 @@ class RedisBus:
         whoever finds `trusted_until` in the past may simply call this.
         """
         self._handler = handler
+        self._host = host
         self._ensure_listening()
 
     def _ensure_listening(self) -> None:
@@ -152,10 +151,10 @@ class RedisBus:
             return self._moved.wait_for(lambda: self._applied >= number, timeout)
 
     def wait_joined(self, timeout: Seconds) -> bool:
-        """Wait until the listener stands at the end of the log, and return whether it does."""
+        """Wait until the listener has reached the end of the log once, and return whether it has."""
         self._ensure_listening()
         with self._moved:
-            return self._moved.wait_for(lambda: self._position is not None, timeout)
+            return self._moved.wait_for(lambda: self.trusted_until > -math.inf, timeout)
 
     def close(self) -> None:
         """Stop listening; waits for a message that is being applied, but not for a heartbeat."""
@@ -177,8 +176,9 @@ class RedisBus:
                 with contextlib.closing(self._manager.open_listener(2 * self._heartbeat)) as connection:
                     # Seen by close() before `stop` is looked at: one of the two notices the other.
                     self._connection = connection
+                    reader = LogReader(connection, self._name, self._heartbeat)
                     while not stop.is_set():
-                        self._advance(connection, handler)
+                        self._advance(reader, handler)
             except Exception as error:
                 if stop.is_set():
                     return
@@ -188,53 +188,63 @@ class RedisBus:
             stop.wait(self._pause * random.uniform(0.5, 1.0))  # noqa: S311 -- spreads load
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
-    def _advance(self, connection: RedisListener, handler: MessageHandler) -> None:
+    def _advance(self, reader: LogReader, handler: MessageHandler) -> None:
         """Apply what has come since the last time, and confirm that this is all, if it is."""
         position = self._position
         if position is None:
-            position = self._begin(connection, handler)
+            position = self._begin(reader, handler)
         sent = self._clock.now()
         try:
-            records = self._read(connection, position)
+            records = reader.after(position)
             self._apply(records, handler)
-        except _GapError as error:
+        except (_GapError, DecodeError) as error:
             self._note_gap(str(error))
             return
+        if records:
+            self._remember(records[-1].position)
         if not records:
-            self._confirm_end(connection, position)
-        elif len(records) < _BATCH:
+            self._confirm_end(reader, position)
+        elif len(records) < BATCH:
             # The server looked after `sent`, and gave all it had: what was announced before is applied.
             self._confirm(sent)
 
-    def _begin(self, connection: RedisListener, handler: MessageHandler) -> Position:
+    def _begin(self, reader: LogReader, handler: MessageHandler) -> Position:
         """Go to the end of the log, forget what was learned before, and trust what is learned from now on.
 
         The end comes first: what is announced after it is looked at will be read, and what was announced
         before is forgotten with everything else.
         """
+        position = self._recall(reader)
+        if position is not None:
+            handler(Message(MessageKind.JOINED))
+            # Trusted only when all that came since has been read and applied.
+            self._move_to(position)
+            return position
         sent = self._clock.now()
-        position = self._tail(connection)
+        position = reader.tail()
         if position is None:
             # An empty log has no mark, so its loss could not be noticed: say something harmless first.
             self.publish(Message(MessageKind.DROP))
-            position = self._tail(connection)
+            position = reader.tail()
         if position is None:
             raise DecodeError("a message was published and is not on the bus")
-        handler(Message(MessageKind.GAP if self._has_missed else MessageKind.JOINED))
-        # In this order: who waits for the position may rely on the trust.
-        self._confirm(sent)
+        is_provable = self._host is None and not self._has_missed
+        handler(Message(MessageKind.JOINED if is_provable else MessageKind.GAP))
+        self._has_missed = False
+        self._remember(position)
         self._move_to(position)
+        self._confirm(sent)
         return position
 
-    def _read(self, connection: RedisListener, position: Position) -> list[Record]:
-        milliseconds = max(1, round(self._heartbeat * 1000))
-        reply = connection.execute(
-            b"XREAD", b"COUNT", _BATCH, b"BLOCK", milliseconds, b"STREAMS", self._name, position.identifier
-        )
-        try:
-            return stream.parse_records(reply)
-        except DecodeError as error:
-            raise _GapError(str(error)) from error
+    def _recall(self, reader: LogReader) -> Position | None:
+        """Return where the host's own tiers are, if that is known and the log still reaches back to it."""
+        remembered = self._host.recall() if self._host is not None and not self._has_missed else None
+        position = Position.from_bytes(remembered) if remembered else None
+        return position if position is not None and reader.reaches_back_to(position) else None
+
+    def _remember(self, position: Position) -> None:
+        if self._host is not None:
+            self._host.remember(position.as_bytes())
 
     def _apply(self, records: Iterable[Record], handler: MessageHandler) -> None:
         for record in records:
@@ -248,18 +258,15 @@ class RedisBus:
                     raise _GapError(f"message {record.position.number} was not applied: {error!r}") from error
             self._move_to(record.position)
 
-    def _confirm_end(self, connection: RedisListener, position: Position) -> None:
+    def _confirm_end(self, reader: LogReader, position: Position) -> None:
         """Prove that the log still ends here; silence alone could be that of a lost or shorter one."""
         sent = self._clock.now()
-        tail = self._tail(connection)
+        tail = reader.tail()
         if tail == position:
             self._confirm(sent)
         elif tail is None or tail.number <= position.number:
             self._note_gap(f"the log ends before message {position.number}, which was read from it")
         # Else something has come since, and the next read brings it.
-
-    def _tail(self, connection: RedisListener) -> Position | None:
-        return stream.parse_tail(connection.execute(b"EVAL", self._tail_script.text, 1, self._name))
 
     def _move_to(self, position: Position) -> None:
         with self._moved:
@@ -270,7 +277,9 @@ class RedisBus:
     def _confirm(self, sent: Seconds) -> None:
         """Trust for `max_staleness` from the moment of asking, not of the answer, which may be an old one."""
         self._pause = _FIRST_PAUSE
-        self.trusted_until = math.inf if self._max_staleness is None else sent + self._max_staleness
+        with self._moved:
+            self.trusted_until = math.inf if self._max_staleness is None else sent + self._max_staleness
+            self._moved.notify_all()
         if self._is_lost:
             self._is_lost = False
             self._recorder.record(Event(EventKind.BUS_BACK))

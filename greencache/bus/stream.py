@@ -46,6 +46,16 @@ class Position:
     identifier: bytes
     mark: bytes
 
+    def as_bytes(self) -> bytes:
+        """Return it as it is remembered."""
+        return self.identifier + b" " + self.mark
+
+    @classmethod
+    def from_bytes(cls, text: bytes) -> "Position":
+        """Return what was remembered."""
+        identifier, _, mark = text.partition(b" ")
+        return cls(identifier, mark)
+
     @property
     def number(self) -> int:
         """The number of the last message known."""

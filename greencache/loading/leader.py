@@ -5,7 +5,6 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from greencache.bus.base import Bus
 from greencache.entry import Entry, Stamps, State, judge
 from greencache.errors import InvalidArgumentError, UnsupportedFunctionError
 from greencache.events import Event, EventKind, Recorder
@@ -31,7 +30,6 @@ class Leader:
         stack: The tiers.
         strategy: The order in which they are read and filled.
         stamps: The current stamps.
-        bus: Tells whether L1 may be believed.
         recorder: Is told of failed loads, and of stale values served.
         patience: Seconds to wait for a load of another process before loading oneself.
         max_loads: How many loaders may run at once; `None` for any number.
@@ -44,7 +42,6 @@ class Leader:
         strategy: Strategy,
         stamps: StampTable,
         *,
-        bus: Bus,
         recorder: Recorder,
         patience: Seconds = 10.0,
         max_loads: int | None = None,
@@ -54,7 +51,6 @@ class Leader:
         self._stack = stack
         self._strategy = strategy
         self._stamps = stamps
-        self._bus = bus
         self._recorder = recorder
         self._patience = patience
         self._gate = LoadGate(max_loads, patience)
@@ -71,7 +67,7 @@ class Leader:
         with Descent() as descent:
             self._strategy.descend(self._stack, keys, descent)
             self._strategy.climb(self._stack, descent, descent.found)
-        self._degrade(descent, held)
+        self._degrade(descent, {**descent.doubted, **held})
         return descent.found | descent.served
 
     def find_or_load(
@@ -91,10 +87,11 @@ class Leader:
         with Descent() as descent:
             elector = self._stack.elector(options.tier)
             self._strategy.descend(self._stack, keys, descent, elector=elector)
+            doubted = {**descent.doubted, **held}
             if self._may_stand_in():
-                for key, entry in held.items():
+                for key, entry in doubted.items():
                     descent.stale.setdefault(key, entry)
-            self._degrade(descent, held)
+            self._degrade(descent, doubted)
             mine = [key for key in descent.lacks(keys) if key not in descent.elsewhere]
             loaded = self._load(mine, loader, options, descent) if mine else {}
             # Filled before others are waited for: they may be waiting for this.
@@ -143,7 +140,7 @@ class Leader:
     def _may_stand_in(self) -> bool:
         """Whether what L1 holds may be served when loading fails: nobody can say that it was dropped."""
         authority = self._stack.authority
-        return authority is None or not authority.is_up or self.now() < self._bus.trusted_until
+        return authority is None or not authority.is_up or self._stack.is_heard
 
     def _load(
         self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions, descent: Descent

@@ -27,13 +27,15 @@ class Descent:
         leases: The leases that each tier gave, from the nearest to the deepest.
         elsewhere: Keys whose lease at the elector somebody else holds, who is loading them.
         served: Entries to be served although they are not good enough to be stored anywhere.
+        doubted: Entries of this host's tiers that may have been dropped elsewhere without being heard of.
     """
 
-    __slots__ = ("elsewhere", "found", "leases", "served", "stale")
+    __slots__ = ("doubted", "elsewhere", "found", "leases", "served", "stale")
 
     def __init__(self) -> None:
         self.found: dict[Key, Entry] = {}
         self.served: dict[Key, Entry] = {}
+        self.doubted: dict[Key, Entry] = {}
         self.stale: dict[Key, Entry] = {}
         self.leases: list[tuple[MemoryTier | GuardedTier, dict[Key, Lease]]] = []
         self.elsewhere: set[Key] = set()
@@ -90,10 +92,15 @@ class Strategy(abc.ABC):
                 nobody else can be waited for, or nothing will be loaded.
         """
         missing = list(keys)
+        ahead = stack.ahead_of_authority
         if stack.memory is not None:
             descent.leases.append((stack.memory, dict(stack.memory.reserve_many(missing))))
         for tier in stack.shared:
             fresh, stale = tier.get_many(missing)
+            if tier in ahead and not stack.is_heard:
+                # What was dropped elsewhere may still be here, where nobody has heard of it.
+                descent.doubted.update(stale | fresh)
+                fresh, stale = {}, {}
             descent.found.update(fresh)
             for key, entry in stale.items():
                 descent.stale.setdefault(key, entry)

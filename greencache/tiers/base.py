@@ -16,6 +16,7 @@ __all__ = [
     "Lease",
     "Refreshable",
     "Refreshed",
+    "Remembering",
     "StampSeed",
     "StampStore",
     "Status",
@@ -159,6 +160,19 @@ class Identified(Protocol):
 
     def identity(self) -> str:
         """Return what no other server is called; may cost a call, once."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A tier that keeps for its host up to where on the bus it has been brought."""
+
+    def recall(self) -> bytes | None:
+        """Return what was remembered last; `None` if that is not known."""
+        ...
+
+    def remember(self, position: bytes) -> None:
+        """Remember a position."""
         ...
 
 

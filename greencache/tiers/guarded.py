@@ -15,6 +15,7 @@ from greencache.tiers.base import (
     Identified,
     Installable,
     Lease,
+    Remembering,
     StampSeed,
     StampStore,
     Tier,
@@ -171,6 +172,17 @@ class GuardedTier:
         self._pending.add(pending)
         self._replayer.wake()
         return self.waiting
+
+    def recall(self) -> bytes | None:
+        """Return the position on the bus that the tier remembers; `None` during an outage too."""
+        tier = self.tier
+        return self._ready(tier.recall) if isinstance(tier, Remembering) else None
+
+    def remember(self, position: bytes) -> None:
+        """Remember a position on the bus, unless drops that came before it still wait for the tier."""
+        tier = self.tier
+        if isinstance(tier, Remembering):
+            self._ready(lambda: tier.remember(position))
 
     def install(self) -> None:
         """Make what the tier needs on its server; during an outage it does so when it is first used."""

@@ -201,6 +201,15 @@ class RedisTier:
             self._identity = f"{run_id}/{self._manager.database}"
         return self._identity
 
+    def recall(self) -> bytes | None:
+        """Return the position on the bus up to which this tier was brought; `None` if it is not known."""
+        position = self._manager.execute(b"GET", self._names.position)
+        return position if isinstance(position, bytes) else None
+
+    def remember(self, position: bytes) -> None:
+        """Keep a position on the bus."""
+        self._manager.execute(b"SET", self._names.position, position)
+
     def read_stamps(self, tags: Iterable[str], seed: StampSeed | None = None) -> dict[str, str]:
         """Return the current stamp of each tag; a missing one is created, once for all processes."""
         return self._stamps.read(tags, seed)

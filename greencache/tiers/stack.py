@@ -1,6 +1,7 @@
 """The tiers of one cache, from the nearest to the deepest."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from greencache.clock import Clock
 from greencache.entry import Entry
@@ -9,7 +10,13 @@ from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.typing import CacheTier, Seconds
 
-__all__ = ["Stack"]
+__all__ = ["Stack", "Trust"]
+
+
+class Trust(Protocol):
+    """Says until when nothing that was announced can have been missed."""
+
+    trusted_until: Seconds
 
 
 class Stack:
@@ -19,12 +26,20 @@ class Stack:
         memory: L1, if there is one.
         shared: The tiers that other processes use too, from the nearest to the deepest.
         clock: Where the time comes from.
+        trust: Tells until when no announcement can have been missed; `None` where nothing is announced.
     """
 
-    def __init__(self, memory: MemoryTier | None, shared: Sequence[GuardedTier], clock: Clock) -> None:
+    def __init__(
+        self,
+        memory: MemoryTier | None,
+        shared: Sequence[GuardedTier],
+        clock: Clock,
+        trust: Trust | None = None,
+    ) -> None:
         self.memory = memory
         self.shared = tuple(shared)
         self.clock = clock
+        self._trust = trust
         self.authority = self._find_authority()
         self.tiers: tuple[MemoryTier | GuardedTier, ...] = (
             self.shared if self.memory is None else (self.memory, *self.shared)
@@ -43,6 +58,11 @@ class Stack:
         if self.authority is None:
             return ()
         return tuple(tier for tier in self.shared if tier.name < self.authority.name)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether everything that was announced has been heard, so that a host's own tiers are proved."""
+        return self._trust is None or self.clock.now() < self._trust.trusted_until
 
     def elector(self, deepest: CacheTier | None) -> GuardedTier | None:
         """Return the tier whose lease decides who loads: the authority, if an entry is kept so deep.
