@@ -65,9 +65,10 @@ class Leader:
             held: What L1 has of them but could not vouch for.
         """
         with Descent() as descent:
+            self._hold(held, descent)
             self._strategy.descend(self._stack, keys, descent)
+            self._note_degraded(descent)
             self._strategy.climb(self._stack, descent, descent.found)
-        self._degrade(descent, {**descent.doubted, **held})
         return descent.found | descent.served
 
     def find_or_load(
@@ -85,13 +86,10 @@ class Leader:
             Exception: What the loader raised, if there is no stale value to serve instead.
         """
         with Descent() as descent:
+            self._hold(held, descent)
             elector = self._stack.elector(options.tier)
             self._strategy.descend(self._stack, keys, descent, elector=elector)
-            doubted = {**descent.doubted, **held}
-            if self._may_stand_in():
-                for key, entry in doubted.items():
-                    descent.stale.setdefault(key, entry)
-            self._degrade(descent, doubted)
+            self._note_degraded(descent)
             mine = [key for key in descent.lacks(keys) if key not in descent.elsewhere]
             loaded = self._load(mine, loader, options, descent) if mine else {}
             # Filled before others are waited for: they may be waiting for this.
@@ -137,10 +135,17 @@ class Leader:
             cost=cost,
         )
 
-    def _may_stand_in(self) -> bool:
-        """Whether what L1 holds may be served when loading fails: nobody can say that it was dropped."""
-        authority = self._stack.authority
-        return authority is None or not authority.is_up or self._stack.is_heard
+    def _hold(self, held: Mapping[Key, Entry], descent: Descent) -> None:
+        """Keep what L1 has and could not serve: stale, or fresh but perhaps dropped elsewhere unheard."""
+        if self._stack.is_heard:
+            descent.set_aside(held)
+        else:
+            descent.doubt(held)
+
+    def _note_degraded(self, descent: Descent) -> None:
+        if descent.served:
+            self.counters.degraded += len(descent.served)
+            self._recorder.record(Event(EventKind.DEGRADED, None, next(iter(descent.served))))
 
     def _load(
         self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions, descent: Descent
@@ -231,15 +236,3 @@ class Leader:
                 left += [key for key in descent.lacks(waiting) if key not in descent.elsewhere]
                 waiting = [key for key in descent.lacks(waiting) if key in descent.elsewhere]
         return left + waiting
-
-    def _degrade(self, descent: Descent, held: Mapping[Key, Entry]) -> None:
-        """Serve what L1 cannot vouch for while nobody can: while the authority is out of reach."""
-        authority = self._stack.authority
-        if not held or authority is None or authority.is_up:
-            return
-        now = self.now()
-        for key in descent.lacks(held):
-            if judge(held[key], now) <= State.DUE:
-                descent.served[key] = held[key]
-                self.counters.degraded += 1
-                self._recorder.record(Event(EventKind.DEGRADED, None, key))

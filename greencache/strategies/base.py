@@ -4,13 +4,13 @@ import abc
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
-from greencache.entry import Entry
+from greencache.entry import Entry, State, judge
 from greencache.keys import Pattern
 from greencache.tiers.base import Lease
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.stack import Stack
-from greencache.typing import CacheTier, Key
+from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["Descent", "Dropped", "Strategy"]
 
@@ -48,6 +48,23 @@ class Descent:
             tier, leases = self.leases.pop()
             if leases:
                 tier.release_many(leases)
+
+    def set_aside(self, entries: Mapping[Key, Entry]) -> None:
+        """Keep stale entries for when nothing better can be had; those of nearer tiers stay."""
+        for key, entry in entries.items():
+            self.stale.setdefault(key, entry)
+
+    def doubt(self, entries: Mapping[Key, Entry]) -> None:
+        """Keep entries that cannot be proved, for when nobody can be asked; those of nearer tiers stay."""
+        for key, entry in entries.items():
+            self.doubted.setdefault(key, entry)
+
+    def serve_doubted(self, now: Seconds) -> None:
+        """Serve what cannot be proved where it is fresh by its time, and set it aside where it is stale."""
+        for key, entry in self.doubted.items():
+            if key not in self.found and judge(entry, now) <= State.DUE:
+                self.served[key] = entry
+        self.set_aside(self.doubted)
 
     def lacks(self, keys: Iterable[Key]) -> list[Key]:
         """Return the keys that have no entry yet, neither found nor served."""
@@ -99,17 +116,20 @@ class Strategy(abc.ABC):
             fresh, stale = tier.get_many(missing)
             if tier in ahead and not stack.is_heard:
                 # What was dropped elsewhere may still be here, where nobody has heard of it.
-                descent.doubted.update(stale | fresh)
-                fresh, stale = {}, {}
-            descent.found.update(fresh)
-            for key, entry in stale.items():
-                descent.stale.setdefault(key, entry)
-            missing = [key for key in missing if key not in fresh]
+                descent.doubt(stale | fresh)
+            else:
+                descent.found.update(fresh)
+                descent.set_aside(stale)
+            if tier is stack.authority and not tier.is_up:
+                # Who could have dropped it cannot have said so: deeper tiers are spared.
+                descent.serve_doubted(stack.clock.now())
+            missing = descent.lacks(missing)
             if not missing:
                 break
             if tier.writable and (elector is not None or tier is not stack.shared[-1]):
-                self.reserve(tier, missing, descent, elector=elector)
-                missing = [key for key in missing if key not in descent.found]
+                absent = [key for key in missing if key not in descent.doubted] if tier in ahead else missing
+                self.reserve(tier, absent, descent, elector=elector)
+                missing = descent.lacks(missing)
 
     def reserve(
         self, tier: GuardedTier, keys: list[Key], descent: Descent, *, elector: GuardedTier | None
