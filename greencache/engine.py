@@ -107,21 +107,19 @@ class Engine:
 
     def load(self, key: Key, loader: Loader[Any], options: EntryOptions) -> Entry:
         """Return the entry of a key, found or loaded."""
-        found, held = self._look_in_memory([key])
-        if key in found:
-            if judge(found[key], self.clock.now()) is State.DUE:
-                self._reader.reload_soon(key, loader, options)
-            return found[key]
-        self.start()
-        return self._reader.load_many([key], lambda _: {key: loader()}, options, held)[key]
+        return self.load_many([key], lambda _: {key: loader()}, options)[key]
 
     def load_many(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> dict[Key, Entry]:
-        """Return the entries of keys, found or loaded."""
+        """Return the entries of keys, found or loaded; those that are due are reloaded in the background."""
         found, held = self._look_in_memory(keys)
         missing = [key for key in keys if key not in found]
         if missing:
             self.start()
             found |= self._reader.load_many(missing, loader, options, held)
+        now = self.clock.now()
+        due = [key for key, entry in found.items() if judge(entry, now) is State.DUE]
+        if due:
+            self._reader.reload_soon(due, loader, options)
         return found
 
     def _look_in_memory(self, keys: list[Key]) -> tuple[dict[Key, Entry], dict[Key, Entry]]:

@@ -306,6 +306,23 @@ def test_a_hit_past_the_refresh_threshold_reloads_in_the_background(cache, clock
     assert cache.get("a") == "second"
 
 
+def test_hits_of_a_batch_are_reloaded_in_the_background_too(cache, clock):
+    """By one call of the loader, for those that are due."""
+    calls = []
+
+    def load(keys):
+        calls.append(sorted(keys))
+        return dict.fromkeys(keys, len(calls))
+
+    options = {"ttl": 100, "refresh_ahead": 0.8}
+    cache.get_or_load_many(["a", "b"], load, **options)
+    clock.advance(90)
+    assert cache.get_or_load_many(["a", "b", "c"], load, **options) == {"a": 1, "b": 1, "c": 2}
+    cache._engine._reader.background.close()
+    assert calls == [["a", "b"], ["c"], ["a", "b"]]
+    assert cache.mget(["a", "b", "c"]) == {"a": 3, "b": 3, "c": 2}
+
+
 def test_a_cache_may_be_closed_twice(cache):
     """By hand and by its context."""
     cache.close()

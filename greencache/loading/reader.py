@@ -13,7 +13,7 @@ from greencache.forks import after_fork_in_child
 from greencache.loading.leader import Leader
 from greencache.options import EntryOptions
 from greencache.tiers.memory import MemoryTier
-from greencache.typing import BatchLoader, Key, Loader, Seconds
+from greencache.typing import BatchLoader, Key, Seconds
 
 __all__ = ["Reader"]
 
@@ -76,18 +76,19 @@ class Reader:
             waiting = [key for key in joined if key not in found]
         return found
 
-    def reload_soon(self, key: Key, loader: Loader[Any], options: EntryOptions) -> None:
-        """Load a key in the background, unless it is being reloaded already."""
+    def reload_soon(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> None:
+        """Load keys in the background, except those that are being reloaded already."""
         with self._reloading_lock:
-            if key in self._reloading:
-                return
-            self._reloading.add(key)
+            wanted = [key for key in keys if key not in self._reloading]
+            self._reloading.update(wanted)
+        if not wanted:
+            return
 
         def reload() -> None:
             try:
-                self.leader.reload([key], lambda _: {key: loader()}, options)
+                self.leader.reload(wanted, loader, options)
             finally:
-                self._reloading.discard(key)
+                self._reloading.difference_update(wanted)
 
         is_taken = False
         try:
@@ -95,7 +96,7 @@ class Reader:
         finally:
             # A time-out may be thrown into a greenlet that waits for a thread to start.
             if not is_taken:
-                self._reloading.discard(key)
+                self._reloading.difference_update(wanted)
 
     def _lead(
         self,

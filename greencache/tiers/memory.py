@@ -68,8 +68,8 @@ class MemoryTier:
         self._lock = threading.Lock()
         self._index: dict[Key, Entry] = {}
         self.peek = self._index.get
-        """Returns the entry of a key, whatever its state, or `None`. A dict lookup is atomic, with the
-        interpreter lock and, by the dict's own lock, in free-threaded builds."""
+        """Returns the entry of a key, whatever its state, or `None`. A dict lookup is atomic: with the
+        interpreter lock, and by the dict's own lock in free-threaded builds."""
         self._numbers = itertools.count(1)
         self._leases: dict[Key, list[int]] = {}
         self._empty()
@@ -183,21 +183,17 @@ class MemoryTier:
         """
         with self._lock:
             revoked = self._revoked
-            latest = {
-                tag: (number, token)
-                for tag, token in stamps.items()
-                if revoked.get(tag, (0, ""))[0] <= number
-            }
+            newer = [tag for tag in stamps if revoked.get(tag, (0, ""))[0] <= number]
+            latest = {tag: (number, stamps[tag]) for tag in newer}
             revoked.update(latest)
             if len(revoked) > _REVOKED:
                 # Forgetting a replaced stamp is safe only if no load that began before it can still fill.
                 self._revoked = latest
                 self._leases.clear()
-            if "" in stamps:
-                suspects = list(self._index)
-            else:
-                suspects = [key for tag in stamps for key in self._tagged.get(tag, ())]
-            outdated = [key for key in suspects if self._is_revoked(self._index[key])]
+            tagged = (key for tag in stamps for key in self._tagged.get(tag, ()))
+            outdated = [
+                k for k in list(self._index if "" in stamps else tagged) if self._is_revoked(self._index[k])
+            ]
             removed = sum(self._remove(key) for key in outdated)
         self.counters.drops += removed
         return removed
