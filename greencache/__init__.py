@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from greencache.errors import InvalidationPending as InvalidationPending
     from greencache.errors import InvalidKeyError as InvalidKeyError
     from greencache.errors import InvalidOptionError as InvalidOptionError
+    from greencache.errors import LoadTimeoutError as LoadTimeoutError
     from greencache.errors import TierUnavailableError as TierUnavailableError
     from greencache.errors import UnsupportedFunctionError as UnsupportedFunctionError
     from greencache.manager import CacheManager as CacheManager
@@ -49,6 +50,7 @@ _HOMES = {
     "InvalidKeyError": "greencache.errors",
     "InvalidOptionError": "greencache.errors",
     "InvalidationPending": "greencache.errors",
+    "LoadTimeoutError": "greencache.errors",
     "MISSING": "greencache.typing",
     "RedisManager": "greencache.backends.redis",
     "TierUnavailableError": "greencache.errors",
@@ -77,6 +79,7 @@ __all__ = [
     "InvalidKeyError",
     "InvalidOptionError",
     "InvalidationPending",
+    "LoadTimeoutError",
     "RedisManager",
     "TierUnavailableError",
     "UnsupportedFunctionError",

@@ -1,4 +1,4 @@
-"""The parts of one cache, put together: what the manager and the asyncio facade both conduct."""
+"""The parts of one cache, put together."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ from greencache.clock import Clock, SystemClock
 from greencache.coherence import Coherence
 from greencache.entry import Entry, State, judge
 from greencache.errors import ConfigurationError, InvalidArgumentError, TierUnavailableError
-from greencache.events import NullRecorder, Recorder
+from greencache.events import Event, EventKind, NullRecorder, Recorder
 from greencache.health import HealthReport, TierReport, overall
 from greencache.keys import Pattern, check_namespace
 from greencache.loading import Leader, Reader
@@ -18,11 +18,11 @@ from greencache.options import EntryOptions, check_duration
 from greencache.stamps import NAMESPACE, StampTable
 from greencache.stats import CacheStats, TierCounters, TierStats
 from greencache.strategies import CacheAside, Strategy
-from greencache.tiers.base import Refreshable, StampStore, Status, Tier, TierUsage
+from greencache.tiers.base import Refreshable, Status, Tier, TierUsage
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.pending import Pending
-from greencache.tiers.stack import Stack
+from greencache.tiers.stack import Stack, sorted_tiers
 from greencache.typing import BatchLoader, CacheTier, Key, Loader, Seconds, Writer
 
 __all__ = ["Engine"]
@@ -55,13 +55,15 @@ class Engine:
         clock: Clock | None,
     ) -> None:
         check_namespace(namespace)
+        if strategy is not None and not isinstance(strategy, Strategy):
+            raise ConfigurationError(f"strategy must be a Strategy, such as WriteThrough(), got {strategy!r}")
         check_duration("patience", patience)
         if max_staleness is not None:
             check_duration("max_staleness", max_staleness)
         self.clock = clock or SystemClock()
         self.bus = bus or NullBus()
         self.recorder = recorder or NullRecorder()
-        memory, shared = _sorted([MemoryTier(clock=self.clock)] if tiers is None else tiers)
+        memory, shared = sorted_tiers([MemoryTier(clock=self.clock)] if tiers is None else tiers)
         self.stamps = StampTable(
             bus,
             self.clock,
@@ -70,6 +72,7 @@ class Engine:
         )
         self.stack = Stack(memory, [self._guard(tier) for tier in shared], self.clock, self.bus)
         self.stamps.keepers = self.stack.stamp_keepers
+        self._uninstalled: list[GuardedTier] = list(self.stack.shared)
         ahead = self.stack.ahead_of_authority
         # The nearest of a host's own tiers speaks for all: they are brought forward together.
         self._host = ahead[0] if ahead else None
@@ -173,20 +176,30 @@ class Engine:
     # -- the rest --------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Listen to the bus, if that has not begun, or a fork has ended it."""
+        """Listen to the bus, if that has not begun, or a fork has ended it, and install what is missing."""
         self.bus.start(self._coherence.receive, self._host)
+        if self._uninstalled:
+            try:
+                self._install()
+            except ConfigurationError as error:
+                # A read must not fail for it; the health check goes on telling.
+                self._uninstalled = []
+                self.recorder.record(Event(EventKind.FEATURE_MISSING, detail={"reason": str(error)}))
+
+    def _install(self) -> None:
+        # Again and again until each tier has answered once; done twice it does no harm.
+        self._uninstalled = [tier for tier in self._uninstalled if not tier.install()]
 
     def initialize(self, *, strict: bool) -> None:
         """Connect to all servers and start."""
-        self.start()
+        self.bus.start(self._coherence.receive, self._host)
+        self._install()
         self.bus.wait_joined(_LONGEST_JOIN)
-        for tier in self.stack.shared:
-            tier.install()
         for name, report in self.health().tiers.items():
-            if strict and report.status is Status.DOWN:
-                # Whoever gives up here has no cache to close.
-                self.close()
-                raise TierUnavailableError(f"{name} is out of reach: {report.error}")
+            if strict and report.status is not Status.UP:
+                is_down = report.status is Status.DOWN
+                problem = "is out of reach" if is_down else "is not as it is described"
+                raise TierUnavailableError(f"{name} {problem}: {report.error}")
 
     def stats(self) -> CacheStats:
         """Return the counts so far; a tier of several parts counts as one."""
@@ -274,18 +287,6 @@ class Engine:
 
     def _on_replayed(self, pending: Pending) -> None:
         self._coherence.announce_replayed(pending)
-
-
-def _sorted(tiers: Sequence[Tier]) -> tuple[MemoryTier | None, list[Tier]]:
-    memory = [tier for tier in tiers if isinstance(tier, MemoryTier)]
-    # Stable: a view that was given before the table of its tier is read before it.
-    shared = sorted((tier for tier in tiers if not isinstance(tier, MemoryTier)), key=lambda tier: tier.name)
-    if len(memory) > 1 or not tiers:
-        raise ConfigurationError(f"a cache needs tiers, at most one of them L1; got {list(tiers)!r}")
-    for tier in shared:
-        if tier.writable and not isinstance(tier, StampStore):
-            raise ConfigurationError(f"a shared tier must keep stamps too; {tier!r} does not")
-    return (memory[0] if memory else None), shared
 
 
 def _peek_nothing(_: Key) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from greencache.build.builder import Builder
 from greencache.clock import Clock, SystemClock
 from greencache.config import CacheConfig
+from greencache.errors import ConfigurationError
 from greencache.events import Recorder
 from greencache.manager import CacheManager
 from greencache.tiers.view_spec import ViewSpec
@@ -87,5 +88,7 @@ def build(
     Raises:
         ConfigurationError: If the settings do not fit together.
     """
+    if isinstance(views, ViewSpec) or not all(isinstance(view, ViewSpec) for view in views):
+        raise ConfigurationError(f"views must be a sequence of ViewSpec, got {views!r}")
     builder = Builder(config, tuple(types), tuple(views), recorder, clock or SystemClock())
     return builder.cache(cls, arguments)

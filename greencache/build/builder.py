@@ -85,6 +85,12 @@ class Builder:
 
     def _redis_tiers(self) -> list[Tier]:
         tiers: list[Tier] = []
+        l2, l3 = self._config.l2, self._config.l3
+        if l2.is_configured and l3.is_configured and address_of(l2) == address_of(l3):
+            raise ConfigurationError(
+                "l2 and l3 must be different databases, got one address for both: each would take the other's"
+                " entries and leases for its own; leave one of them out"
+            )
         for name, config in ((CacheTier.L2, self._config.l2), (CacheTier.L3, self._config.l3)):
             if config.is_configured:
                 manager = RedisManager(

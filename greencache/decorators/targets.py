@@ -100,7 +100,7 @@ def refuse_unfinished(function: Any) -> None:
         if inspect.iscoroutinefunction(candidate):
             raise UnsupportedFunctionError(
                 f"{function!r} is a coroutine function: its result is there only after await; "
-                f"use the asyncio facade, or decorate the plain function that it calls",
+                f"decorate the plain function that it calls",
             )
         if inspect.isgeneratorfunction(candidate) or inspect.isasyncgenfunction(candidate):
             raise UnsupportedFunctionError(

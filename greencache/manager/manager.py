@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from greencache.bus.base import Bus
 from greencache.clock import Clock
 from greencache.engine import Engine
+from greencache.errors import ConfigurationError
 from greencache.events import Recorder
 from greencache.health import HealthReport
 from greencache.manager.reads import Reads
@@ -73,6 +74,8 @@ class CacheManager(Reads, Writes):
             recorder=recorder,
             clock=clock,
         )
+        if not isinstance(defaults, EntryOptions | None):
+            raise ConfigurationError(f"defaults must be EntryOptions, got {defaults!r}")
         super().__init__(engine, defaults or EntryOptions())
         self.namespace = namespace
 
@@ -130,10 +133,12 @@ class CacheManager(Reads, Writes):
         Need not be called: the first call that goes beyond L1 does the same.
 
         Args:
-            strict: Whether to raise when a server is out of reach, instead of recording it and going on.
+            strict: Whether to raise when a server is out of reach, or a view is not as its spec says,
+                instead of recording it and going on. The cache goes on all the same: close it to give up.
 
         Raises:
-            TierUnavailableError: If `strict` and a server is out of reach.
+            TierUnavailableError: If `strict` and a tier is not as it should be.
+            ConfigurationError: If the query of a view is refused.
         """
         self._engine.initialize(strict=strict)
         return self

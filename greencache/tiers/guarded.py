@@ -184,10 +184,20 @@ class GuardedTier:
         if isinstance(tier, Remembering):
             self._ready(lambda: tier.remember(position))
 
-    def install(self) -> None:
-        """Make what the tier needs on its server; during an outage it does so when it is first used."""
-        if isinstance(self.tier, Installable):
-            self._guard(self.tier.install)
+    def install(self) -> bool:
+        """Make what the tier needs on its server, and return whether it has what it needs.
+
+        Raises:
+            ConfigurationError: If the server refuses what was described.
+        """
+        tier = self.tier
+
+        def install() -> bool:
+            if isinstance(tier, Installable):
+                tier.install()
+            return True
+
+        return self._guard(install) is True
 
     def identity(self) -> str:
         """Return what no other server is called; empty if that cannot be told."""

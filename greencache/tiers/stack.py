@@ -5,12 +5,13 @@ from typing import Protocol
 
 from greencache.clock import Clock
 from greencache.entry import Entry
-from greencache.errors import InvalidOptionError
+from greencache.errors import ConfigurationError, InvalidOptionError
+from greencache.tiers.base import StampStore, Tier
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.typing import CacheTier, Seconds
 
-__all__ = ["Stack", "Trust"]
+__all__ = ["Stack", "Trust", "sorted_tiers"]
 
 
 class Trust(Protocol):
@@ -111,3 +112,22 @@ class Stack:
         """Close every tier."""
         for tier in self.tiers:
             tier.close()
+
+
+def sorted_tiers(tiers: Sequence[Tier]) -> tuple[MemoryTier | None, list[Tier]]:
+    """Return L1, if it is among them, and the others from the nearest to the deepest.
+
+    Raises:
+        ConfigurationError: If they do not make a cache.
+    """
+    if not all(hasattr(tier, "reserve_many") for tier in tiers):
+        raise ConfigurationError(f"tiers must be Tier objects, got {tiers!r}; for addresses use from_urls")
+    memory = [tier for tier in tiers if isinstance(tier, MemoryTier)]
+    # Stable: a view that was given before the table of its tier is read before it.
+    shared = sorted((tier for tier in tiers if not isinstance(tier, MemoryTier)), key=lambda tier: tier.name)
+    if len(memory) > 1 or not tiers:
+        raise ConfigurationError(f"a cache needs tiers, at most one of them L1; got {list(tiers)!r}")
+    for tier in shared:
+        if tier.writable and not isinstance(tier, StampStore):
+            raise ConfigurationError(f"a shared tier must keep stamps too; {tier!r} does not")
+    return (memory[0] if memory else None), shared

@@ -4,7 +4,15 @@ import pathlib
 
 import pytest
 
-from greencache import CacheConfig, CacheManager, ConfigurationError, EntryOptions, ViewSpec, WriteThrough
+from greencache import (
+    CacheConfig,
+    CacheManager,
+    ConfigurationError,
+    EntryOptions,
+    TierUnavailableError,
+    ViewSpec,
+    WriteThrough,
+)
 from greencache.events import NullRecorder
 from greencache.testing import wait_until
 
@@ -14,8 +22,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 @pytest.mark.parametrize("profile", ["production", "development", "testing"])
 def test_every_profile_of_the_shipped_configuration_builds(profile, monkeypatch):
     """Building connects to nothing, so any machine can do it."""
-    for name in ("L2", "L3"):
-        monkeypatch.setenv(f"GREENCACHE__{name}__URL", "redis://127.0.0.1:1/0")
+    for number in (2, 3):
+        monkeypatch.setenv(f"GREENCACHE__L{number}__URL", f"redis://127.0.0.1:1/{number}")
     monkeypatch.setenv("GREENCACHE__L4__URL", "postgresql://127.0.0.1:1/none")
     for name in ("L2__PASSWORD", "L3__PASSWORD"):
         monkeypatch.setenv(f"GREENCACHE__{name}", "not a secret")
@@ -110,3 +118,51 @@ def test_without_a_redis_l1_asks_again_after_max_staleness(postgres_url):
         wait_until(
             lambda: other.mget(["a", "b"]) == {}, deadline=5, reason="L1 and stamps are asked for again"
         )
+
+
+def test_a_view_with_a_query_is_created_by_the_first_call_that_needs_it(postgres_url):
+    """`initialize` need not be called."""
+    query = "SELECT 'DE'::text AS region, 1.5::float8 AS amount"
+    view = ViewSpec(name="factor_view", template="factor:{region}", value="amount", query=query)
+    with CacheManager.from_urls(l4=postgres_url, views=[view]) as cache:
+        assert cache.get("factor:DE") == 1.5
+
+
+def test_a_view_whose_query_is_refused_is_said_at_the_start_and_no_error_of_a_read(postgres_url):
+    """`initialize` raises, a read goes on without the view."""
+    view = ViewSpec(name="v", template="v:{id}", value="v", query="SELECT nonsense")
+    with CacheManager.from_urls(l4=postgres_url, views=[view]) as cache:
+        assert cache.get_or_load("v:1", lambda: "loaded") == "loaded"
+        assert cache.health_check()["L4"].status == "degraded"
+        with pytest.raises(TierUnavailableError, match="not as it is described"):
+            cache.initialize(strict=True)
+    with CacheManager.from_urls(l4=postgres_url, views=[view]) as cache, pytest.raises(ConfigurationError):
+        cache.initialize()
+
+
+def test_one_database_for_two_tiers_is_refused(redis_url):
+    """Each would take the other's entries and leases for its own."""
+    with pytest.raises(ConfigurationError, match="different databases"):
+        CacheManager.from_urls(l2=redis_url, l3=redis_url)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"strategy": WriteThrough},
+        {"strategy": "write-through"},
+        {"defaults": {"ttl": 3}},
+        {"tiers": "redis://h"},
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_refused_when_the_cache_is_built(arguments):
+    """Not at the first call."""
+    with pytest.raises(ConfigurationError):
+        CacheManager(**arguments)
+
+
+@pytest.mark.parametrize("views", [ViewSpec(name="v", template="v:{id}", value="v"), [{"name": "v"}], "v"])
+def test_views_are_specs(views):
+    """And several of them."""
+    with pytest.raises(ConfigurationError, match="ViewSpec"):
+        CacheManager.from_urls(l4="postgresql://h/d", views=views)

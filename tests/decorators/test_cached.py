@@ -364,11 +364,11 @@ class AsyncCallable:
 @pytest.mark.parametrize(
     ("function", "why"),
     [
-        (coroutine, "use the asyncio facade"),
+        (coroutine, "decorate the plain function"),
         (generator, "can be read only once"),
         (async_generator, "can be read only once"),
-        (functools.partial(coroutine), "use the asyncio facade"),
-        (AsyncCallable(), "use the asyncio facade"),
+        (functools.partial(coroutine), "decorate the plain function"),
+        (AsyncCallable(), "decorate the plain function"),
         (staticmethod(generator), "can be read only once"),
         (property(coroutine), "put @property above"),
         (int, "expected a function"),
