@@ -227,7 +227,7 @@ def test_a_restarted_server_is_back_with_the_first_call(postgres_servers):
 def test_a_hung_server_delays_nobody_beyond_the_timeout(postgres_servers):
     """Neither on an open connection nor on a new one, nor in a health check; afterwards all is well."""
     server = postgres_servers()
-    manager = PostgresManager(server.url, timeout=0.5, statement_timeout=None, max_connections=2)
+    manager = PostgresManager(server.url, timeout=1.5, statement_timeout=None, max_connections=2)
     [(backend,)] = manager.fetch(PID)
     os.kill(backend, signal.SIGSTOP)
     server.pause()
@@ -237,7 +237,7 @@ def test_a_hung_server_delays_nobody_beyond_the_timeout(postgres_servers):
     finally:
         os.kill(backend, signal.SIGCONT)
         server.resume()
-    assert max(seconds) < 3
+    assert max(seconds) < 6
     wait_until(lambda: manager.check().up, reason="the server answers again")
     assert manager.fetch(b"select 1") == [(1,)]
     manager.close()
@@ -265,9 +265,9 @@ def test_many_dead_connections_do_not_cost_a_timeout_each(postgres_servers):
 
 def test_a_late_answer_is_never_anothers(make_manager):
     """A connection that missed its deadline is not used again."""
-    manager = make_manager(timeout=0.3, statement_timeout=None, breaker=Breaker(failures=1000))
-    for number in range(5):
-        took(lambda: manager.fetch(b"select 'late' from (select pg_sleep(0.4)) as s"))
+    manager = make_manager(timeout=1.0, statement_timeout=None, breaker=Breaker(failures=1000))
+    for number in range(3):
+        took(lambda: manager.fetch(b"select 'late' from (select pg_sleep(1.2)) as s"))
         assert manager.fetch(b"select %s::int", [number]) == [(number,)]
 
 
