@@ -130,9 +130,10 @@ class Engine:
         memory = self.stack.memory
         if memory is None:
             return {}, {}
+        # Before the look: while it is under way a gap may be mended, and what it found be outdated.
+        is_trusted = self.clock.now() < self.bus.trusted_until
         entries = memory.get_many(keys)
         now = self.clock.now()
-        is_trusted = now < self.bus.trusted_until
         fresh = {k: e for k, e in entries.items() if is_trusted and judge(e, now) <= State.DUE}
         held = {k: e for k, e in entries.items() if k not in fresh}
         memory.counters.hits += len(fresh)

@@ -113,8 +113,10 @@ class Strategy(abc.ABC):
         if stack.memory is not None:
             descent.leases.append((stack.memory, dict(stack.memory.reserve_many(missing))))
         for tier in stack.shared:
+            # Before the look: while it is under way a gap may be mended, and what it found be outdated.
+            is_proved = tier not in ahead or stack.is_heard
             fresh, stale = tier.get_many(missing)
-            if tier in ahead and not stack.is_heard:
+            if not is_proved:
                 # What was dropped elsewhere may still be here, where nobody has heard of it.
                 descent.doubt(stale | fresh)
             else:
