@@ -1,75 +1,42 @@
-"""Runs all measurements, prints them with their budgets, and keeps them as JSON."""
+"""Runs measurements, prints them beside those of others, and keeps them as JSON."""
 
 import argparse
-import importlib.metadata
-import json
-import os
 import pathlib
-import platform
+from collections.abc import Sequence
 
-from benchmarks import l1, redis_hits
-from benchmarks.timing import compare
-from greencache.testing import RedisServer
+from benchmarks import coherence, hits, stampede
+from benchmarks.report import default_folder, keep
 
-LIBRARIES = ("greencache", "cachetools", "cachebox", "dogpile.cache", "redis", "hiredis", "msgspec")
+BENCHMARKS = {"hits": hits, "stampede": stampede, "coherence": coherence}
 
 
-def main():
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, keep."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=pathlib.Path, help="where to keep the figures")
-    parser.add_argument("--repeats", type=int, default=7)
-    options = parser.parse_args()
-    times = compare(l1.contenders(), repeats=options.repeats)
-    with RedisServer() as server:
-        times |= compare(redis_hits.contenders(server.url), repeats=options.repeats)
-    verdicts = [judge(times, *budget) for budget in l1.BUDGETS + redis_hits.BUDGETS]
-    report(times, verdicts)
-    if options.json:
-        kept = {"machine": machine(), "nanoseconds": times, "budgets": verdicts}
-        options.json.write_text(json.dumps(kept, indent=2))
+    options = _parser().parse_args(arguments)
+    unknown = set(options.names) - set(BENCHMARKS)
+    if unknown:
+        _parser().error(f"expected some of {', '.join(BENCHMARKS)}, got {', '.join(sorted(unknown))}")
+    for name in options.names or BENCHMARKS:
+        figures = BENCHMARKS[name].run(options)
+        BENCHMARKS[name].show(figures)
+        print(f"kept in {keep(options.output, name, figures)}")
 
 
-def judge(times, measured, against, direction, bound):
-    """Return whether a ratio of two medians keeps its budget; `None` where one was not measured."""
-    if measured not in times or against not in times:
-        return {
-            "ratio of": measured,
-            "to": against,
-            "budget": f"{direction} {bound}",
-            "found": None,
-            "kept": None,
-        }
-    ratio = times[measured] / times[against]
-    kept = ratio <= bound if direction == "at most" else ratio >= bound
-    return {
-        "ratio of": measured,
-        "to": against,
-        "budget": f"{direction} {bound}",
-        "found": round(ratio, 2),
-        "kept": kept,
-    }
-
-
-def report(times, verdicts):
-    """Print all figures."""
-    for name, nanoseconds in times.items():
-        print(f"{name:40} {nanoseconds:12,.0f} ns")
-    print()
-    for verdict in verdicts:
-        word = {True: "pass", False: "MISS", None: "not measured"}[verdict["kept"]]
-        print(f"{verdict['ratio of']} / {verdict['to']}: {verdict['found']} ({verdict['budget']}) {word}")
-
-
-def machine():
-    """Return what the figures were measured on."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-    return {"python": platform.python_version(), "cores": os.cpu_count(), "versions": versions}
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument("--output", type=pathlib.Path, default=default_folder(), help="folder of the JSON")
+    group = parser.add_argument_group("hits")
+    group.add_argument("--repeats", type=int, default=7, help="how often each is measured")
+    group = parser.add_argument_group("stampede")
+    group.add_argument("--processes", type=int, default=8)
+    group.add_argument("--threads", type=int, default=8, help="of each process")
+    group.add_argument("--rounds", type=int, default=10)
+    group.add_argument("--load-time", type=float, default=0.2, help="seconds that the loader takes")
+    group = parser.add_argument_group("coherence")
+    group.add_argument("--readers", type=int, default=2, help="processes that read")
+    group.add_argument("--invalidations", type=int, default=200, help="of each kind")
+    return parser
 
 
 if __name__ == "__main__":

@@ -2,26 +2,29 @@
 
 import functools
 import threading
+from collections.abc import Callable, Mapping, MutableMapping
 
 import cachetools
 
+from benchmarks.timing import Budget, Work
 from greencache import CacheManager, cached
+from greencache.tiers.base import Tier
 
 KEYS = [f"factor:region{number}:co2" for number in range(1000)]
 
 
-def contenders():
+def contenders() -> dict[str, Work]:
     """Return what is compared, by name."""
     filled = dict.fromkeys(KEYS, 1.0)
     manager = CacheManager(l1_of(5_000_000))
     manager.mset(filled, ttl=None)
 
     @cached(ttl=None, cache_manager=manager, key="decorated:{key}")
-    def decorated(key):
+    def decorated(key: str) -> str:
         return key
 
     @functools.lru_cache(None)
-    def builtin(key):
+    def builtin(key: str) -> str:
         return key
 
     found = {
@@ -37,17 +40,17 @@ def contenders():
     return found | optional(filled)
 
 
-def l1_of(size):
+def l1_of(size: int) -> list[Tier]:
     """Return the tiers of a cache in memory."""
     from greencache.tiers.memory import MemoryTier
 
     return [MemoryTier(size)]
 
 
-def reads(read):
+def reads(read: Callable[[str], object]) -> Work:
     """Return work that reads every key once."""
 
-    def work():
+    def work() -> int:
         for key in KEYS:
             read(key)
         return len(KEYS)
@@ -55,41 +58,46 @@ def reads(read):
     return work
 
 
-def loads(manager):
+def loads(manager: CacheManager) -> Work:
     """Return work that asks for every key with a loader that is never called."""
 
-    def never():
+    def never() -> float:
         raise AssertionError("a hit must not load")
 
     return reads(lambda key: manager.get_or_load(key, never))
 
 
-def locked(cache, values):
+def locked(cache: MutableMapping[str, float], values: Mapping[str, float]) -> Work:
     """Return work that reads under a lock, as cachetools asks for."""
     lock = threading.RLock()
     cache.update(values)
 
-    def read(key):
+    def read(key: str) -> float | None:
         with lock:
             return cache.get(key)
 
     return reads(read)
 
 
-def memoised():
+def memoised() -> Callable[[str], str]:
     """Return a function memoised by cachetools."""
-    return cachetools.cached(cachetools.TTLCache(2000, 3600), lock=threading.RLock())(lambda key: key)
+
+    @cachetools.cached(cachetools.TTLCache(2000, 3600), lock=threading.RLock())
+    def function(key: str) -> str:
+        return key
+
+    return function
 
 
-def optional(values):
+def optional(values: Mapping[str, float]) -> dict[str, Work]:
     """Return the contenders that are installed."""
-    found = {}
+    found: dict[str, Work] = {}
     try:
         import cachebox
     except ImportError:
         pass
     else:
-        box = cachebox.LRUCache(2000)
+        box: cachebox.LRUCache[str, float] = cachebox.LRUCache(2000)
         box.update(values)
         found["cachebox.LRUCache.get"] = reads(box.get)
         found["@cachebox.cached"] = reads(cachebox.cached(cachebox.LRUCache(2000))(lambda key: key))
@@ -105,7 +113,7 @@ def optional(values):
     return found
 
 
-BUDGETS = [
+BUDGETS: list[Budget] = [
     ("greencache get", "dict.get", "at most", 8.0),
     ("cachetools.TTLCache + RLock", "greencache get", "at least", 5.0),
     ("greencache @cached", "@cachebox.cached", "at most", 1.0),

@@ -1,15 +1,19 @@
 """Hits in a Redis: one key, and a hundred at once, beside plain redis-py and decoding."""
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 import redis
 
+from benchmarks.timing import Budget, Work
 from greencache import CacheManager
 
 KEYS = [f"factor:region{number}:co2" for number in range(100)]
 CALLS = 200
 
 
-def contenders(url):
+def contenders(url: str) -> dict[str, Work]:
     """Return what is compared, by name.
 
     Args:
@@ -19,7 +23,7 @@ def contenders(url):
     manager.mset(dict.fromkeys(KEYS, 1.0))
     plain = redis.Redis.from_url(url)
     plain.mset({key: msgspec.msgpack.encode(1.0) for key in KEYS})
-    decode = msgspec.msgpack.decode
+    decode: Callable[[Any], Any] = msgspec.msgpack.decode
     return {
         "redis-py GET + msgpack": repeated(lambda: decode(plain.get(KEYS[0]))),
         "greencache get from L2": repeated(lambda: manager.get(KEYS[0])),
@@ -28,10 +32,10 @@ def contenders(url):
     }
 
 
-def repeated(call):
+def repeated(call: Callable[[], object]) -> Work:
     """Return work that makes a call many times."""
 
-    def work():
+    def work() -> int:
         for _ in range(CALLS):
             call()
         return CALLS
@@ -39,7 +43,7 @@ def repeated(call):
     return work
 
 
-BUDGETS = [
+BUDGETS: list[Budget] = [
     ("greencache get from L2", "redis-py GET + msgpack", "at most", 1.10),
     ("greencache mget of 100 from L2", "redis-py MGET of 100 + msgpack", "at most", 1.15),
 ]

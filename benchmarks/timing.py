@@ -3,9 +3,21 @@
 import gc
 import statistics
 import time
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from greencache.typing import Seconds
+
+__all__ = ["Budget", "Work", "compare"]
+
+Work: TypeAlias = Callable[[], int]
+"""Does a thing many times and returns how many."""
+
+Budget: TypeAlias = tuple[str, str, str, float]
+"""What is measured, what it is divided by, "at most" or "at least", and the ratio."""
 
 
-def compare(contenders, *, repeats=7, seconds=0.2):
+def compare(contenders: Mapping[str, Work], *, repeats: int = 7, seconds: Seconds = 0.2) -> dict[str, float]:
     """Return the median nanoseconds per call of each contender.
 
     Args:
@@ -14,7 +26,7 @@ def compare(contenders, *, repeats=7, seconds=0.2):
         seconds: About how long one measurement lasts.
     """
     loops = {name: _loops(work, seconds) for name, work in contenders.items()}
-    found = {name: [] for name in contenders}
+    found: dict[str, list[float]] = {name: [] for name in contenders}
     gc.disable()
     try:
         for _ in range(repeats):
@@ -25,13 +37,13 @@ def compare(contenders, *, repeats=7, seconds=0.2):
     return {name: statistics.median(times) for name, times in found.items()}
 
 
-def _measure(work, loops):
+def _measure(work: Work, loops: int) -> float:
     started = time.perf_counter()
     calls = sum(work() for _ in range(loops))
     return (time.perf_counter() - started) / calls * 1e9
 
 
-def _loops(work, seconds):
+def _loops(work: Work, seconds: Seconds) -> int:
     started = time.perf_counter()
     work()
     return max(1, round(seconds / (time.perf_counter() - started)))
