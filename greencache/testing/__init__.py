@@ -6,29 +6,35 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from greencache.testing.clock import FakeClock
     from greencache.testing.conformance import TierSuite
-    from greencache.testing.doubles import DoubleRedisTier, RedisDouble
+    from greencache.testing.doubles import DoubleRedisTier
+    from greencache.testing.redis_double import RedisDouble
+    from greencache.testing.proxy import Cut, TcpProxy
     from greencache.testing.servers import NoServerAvailable, PostgresServer, RedisServer
     from greencache.testing.waiting import WaitTimeoutError, wait_until
 
 __all__ = [
+    "Cut",
     "DoubleRedisTier",
     "FakeClock",
     "NoServerAvailable",
     "PostgresServer",
     "RedisDouble",
     "RedisServer",
+    "TcpProxy",
     "TierSuite",
     "WaitTimeoutError",
     "wait_until",
 ]
 
 _HOMES = {
+    "Cut": "proxy",
     "DoubleRedisTier": "doubles",
     "FakeClock": "clock",
     "NoServerAvailable": "servers",
     "PostgresServer": "servers",
-    "RedisDouble": "doubles",
+    "RedisDouble": "redis_double",
     "RedisServer": "servers",
+    "TcpProxy": "proxy",
     "TierSuite": "conformance",
     "WaitTimeoutError": "waiting",
     "wait_until": "waiting",
