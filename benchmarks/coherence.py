@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import sys
 from typing import Any, Final
 
 from benchmarks.adapters import SHARING, Sharing
@@ -50,7 +51,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for way, pausing, contender in itertools.product(WAYS, PAUSES, SHARING):
             plan = Plan(contender, server.url, way, options.invalidations, PAUSES[pausing])
             found[contender.name][f"{way}, {pausing}"] = _measure(plan, server, options.readers)
-        settings = {"readers": options.readers, "invalidations": options.invalidations, "pauses": PAUSES}
+        settings = {
+            "readers": options.readers,
+            "invalidations": options.invalidations,
+            "pauses": PAUSES,
+            "switch_interval_ms": milliseconds(sys.getswitchinterval()),
+        }
         return {
             "server": f"{server.version} ({server.source})",
             "settings": settings,
@@ -95,6 +101,10 @@ def show(figures: dict[str, Any]) -> None:
         print_table(f"by {way}, readers {pausing}{pause}", header, rows)
     for name, each in figures["contenders"].items():
         print(f"  {name}: {each['note']}")
+    print(
+        "  readers that spin in Python keep the interpreter from the thread that listens"
+        f" for {settings['switch_interval_ms']:g} ms at a time (sys.getswitchinterval)"
+    )
 
 
 def _row(figures: dict[str, Any]) -> list[object] | str:
