@@ -1,32 +1,64 @@
-"""Eviction policies of L1: each a `cachetools.Cache` from a key to its weight in bytes."""
+"""Eviction policies of L1, each a `cachetools.Cache`, and the orders behind those whose hits take no lock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from cachetools import Cache, LRUCache
+from cachetools import Cache, FIFOCache, LFUCache, LRUCache
 
 from greencache.errors import ConfigurationError
+from greencache.policies.adaptive import AdaptiveOrder
+from greencache.policies.caches import DefaultCache, RandomCache, S3FIFOCache, SieveCache
+from greencache.policies.order import MOST_MARKS, Mark, Marked, Order
+from greencache.policies.s3fifo import S3FIFOOrder
+from greencache.policies.sieve import SieveOrder
 from greencache.typing import Key
 
-__all__ = ["LRUCache", "Policy", "policy_named"]
+__all__ = [
+    "MOST_MARKS",
+    "POLICIES",
+    "AdaptiveOrder",
+    "DefaultCache",
+    "FIFOCache",
+    "LFUCache",
+    "LRUCache",
+    "Mark",
+    "Marked",
+    "Order",
+    "Policy",
+    "RandomCache",
+    "S3FIFOCache",
+    "S3FIFOOrder",
+    "SieveCache",
+    "SieveOrder",
+    "policy_named",
+]
 
 Policy = Cache[Key, int]
 
-_POLICIES: dict[str, Callable[[int], Policy]] = {
-    "lru": lambda size: LRUCache(size, getsizeof=int),
+POLICIES: Final[Mapping[str, Callable[..., Cache[Any, Any]]]] = {
+    "default": DefaultCache,
+    "s3fifo": S3FIFOCache,
+    "sieve": SieveCache,
+    "lru": LRUCache,
+    "lfu": LFUCache,
+    "fifo": FIFOCache,
+    "random": RandomCache,
 }
+"""The policies by the names that configuration files use; each is made as `(maxsize, getsizeof=None)`."""
 
 
 def policy_named(name: str, size: int) -> Policy:
     """Return an empty policy.
 
     Args:
-        name: Which one: "lru".
+        name: Which one, such as "lru"; one of `POLICIES`.
         size: Bytes that the keys and values under it may weigh together.
 
     Raises:
         ConfigurationError: If there is no policy of that name.
     """
     try:
-        return _POLICIES[name](size)
+        policy = POLICIES[name]
     except KeyError:
-        raise ConfigurationError(f"policy must be one of {', '.join(_POLICIES)}, got {name!r}") from None
+        raise ConfigurationError(f"policy must be one of {', '.join(POLICIES)}, got {name!r}") from None
+    return policy(size, getsizeof=int)

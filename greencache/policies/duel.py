@@ -1,0 +1,144 @@
+"""Which of several ways to evict would have missed least, measured on a sample of the keys."""
+
+from collections.abc import Hashable
+from typing import Final
+
+from greencache.policies.order import Marked
+from greencache.policies.s3fifo import S3FIFOOrder
+from greencache.policies.sample import Sample
+
+__all__ = ["Duel"]
+
+_FEWEST: Final = 256
+"""Keys that a contender holds at least, once the cache has so many; never more than twice as many."""
+_MEMORY: Final = 4
+"""Misses fade after so many times the misses that would fill a contender."""
+_LEAD: Final = 0.06
+"""Misses by which another must be better, as part of what a contender holds: noise changes nothing."""
+_MIXER: Final = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 3, 6.4)
+_LOW: Final = 32
+_LARGE: Final = 1e9
+
+
+class Duel:
+    """Contenders that each replay the requests for a sample of keys, without values.
+
+    A request that the real cache misses is known at once; its hits are known when an order looks at the marks
+    (a contender before it evicts, the real order before it changes them), so that a hit stays a mark.
+    Whoever misses clearly less over the last while is the winner.
+
+    Set dueling: Qureshi et al., "Adaptive Insertion Policies for High Performance Caching", ISCA 2007. Small
+    replicas over sampled keys: Waldspurger et al., "Cache Modeling and Optimization using Miniature
+    Simulations", USENIX ATC 2017.
+
+    Args:
+        maxsize: What all keys in the real cache may weigh together.
+        contenders: Empty orders of that size; the first wins until another has shown to be better.
+    """
+
+    def __init__(self, maxsize: float, contenders: list[S3FIFOOrder]) -> None:
+        self._maxsize = maxsize
+        self._contenders = contenders
+        self._misses = [0.0] * len(contenders)
+        self._unit = 1.0
+        """What a miss counts now; it grows, so that those before count less and less."""
+        self._samples: dict[Hashable, Sample] = {}
+        self._every = 1
+        self.winner = 0
+
+    def is_sampled(self, key: Hashable) -> bool:
+        """Whether a key is in the sample: always the same keys, fewer when there are more."""
+        every = self._every
+        return every == 1 or not (hash(key) * _MIXER >> _LOW) % every
+
+    def stored(self, key: Hashable, entry: Marked, weight: float) -> Sample:
+        """Note that the real cache missed a key and now holds it; return what the real order gets for it."""
+        sample = self._samples.get(key)
+        if sample is None:
+            self._samples[key] = sample = Sample(key, len(self._contenders), self._observe)
+        sample.entry = entry
+        sample.weight = weight
+        self._age()
+        missing = 0
+        for number, contender in enumerate(self._contenders):
+            tag = sample.tags[number]
+            tag.seen = entry.marked
+            if key in contender:
+                tag.marked += 1
+            else:
+                missing += 1
+                self._miss(number, sample)
+        if 0 < missing < len(self._contenders):
+            self._judge()
+        if len(self._contenders[0]) > 2 * _FEWEST:
+            self._thin_out()
+        return sample
+
+    def evicted(self, key: Hashable) -> None:
+        """Note that the real cache has let a key go."""
+        sample = self._samples.get(key)
+        if sample is not None:
+            self._observe(sample)
+            sample.entry = None
+            self._forget_if_nowhere(sample)
+
+    def discarded(self, key: Hashable) -> None:
+        """Note that a key was removed, not evicted: every contender would have removed it."""
+        if self._samples.pop(key, None) is not None:
+            for contender in self._contenders:
+                contender.discard(key)
+
+    def _observe(self, sample: Sample) -> None:
+        """Tell all contenders of the hits since they last looked, before the marks change."""
+        found = sample.marked
+        for number, tag in enumerate(sample.tags):
+            news = found - tag.seen
+            if news <= 0:
+                continue
+            tag.seen = found
+            if sample.key not in self._contenders[number]:
+                # The first of these hits is one that this contender would have missed.
+                self._miss(number, sample)
+                news -= 1
+            tag.marked += news
+
+    def _miss(self, number: int, sample: Sample) -> None:
+        self._misses[number] += self._unit
+        contender = self._contenders[number]
+        room = self._maxsize / self._every - sample.weight
+        if room < 0:
+            return
+        while contender.currsize > room:
+            evicted = self._samples[contender.evict()]
+            evicted.tags[number].seen = evicted.marked
+            self._forget_if_nowhere(evicted)
+        tag = sample.tags[number]
+        tag.marked = 0
+        contender.add(sample.key, tag, sample.weight)
+
+    def _forget_if_nowhere(self, sample: Sample) -> None:
+        key = sample.key
+        if sample.entry is None and not any(key in contender for contender in self._contenders):
+            self._samples.pop(key, None)
+
+    def _age(self) -> None:
+        self._unit *= 1 + 1 / (_MEMORY * max(1, len(self._contenders[0])))
+        if self._unit > _LARGE:
+            self._misses = [misses / self._unit for misses in self._misses]
+            self._unit = 1.0
+
+    def _judge(self) -> None:
+        fewest = min(self._misses)
+        lead = _LEAD * len(self._contenders[0]) * self._unit
+        if self._misses[self.winner] - fewest > lead:
+            self.winner = self._misses.index(fewest)
+
+    def _thin_out(self) -> None:
+        """Sample half as many keys: what a duel costs is bounded, however large the cache."""
+        self._every *= 2
+        for contender in self._contenders:
+            contender.resize(self._maxsize / self._every)
+        for key in [key for key in self._samples if not self.is_sampled(key)]:
+            self._samples.pop(key).tags = []  # the real order may hold the sample for long
+            for contender in self._contenders:
+                contender.discard(key)

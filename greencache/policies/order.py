@@ -1,0 +1,83 @@
+"""What an eviction policy is to a cache: the order in which its entries go."""
+
+from collections.abc import Hashable, Iterator
+from typing import Final, Protocol
+
+__all__ = ["MOST_MARKS", "Mark", "Marked", "Order", "Slot"]
+
+MOST_MARKS: Final = 3
+"""Hits beyond this count tell a policy nothing more, so that a hit on a popular entry writes nothing."""
+
+
+class Marked(Protocol):
+    """What a hit can mark.
+
+    A hit takes no lock: `if entry.marked < MOST_MARKS: entry.marked += 1`. Two threads that do so at once may
+    count one hit for two, and a policy that lowers the mark meanwhile may be overruled: an entry goes one
+    round earlier or later, nothing else. Where they meet, a mark may pass the limit by as many threads; so
+    policies read it with `min`. In free-threaded builds a slot is read and written atomically, too.
+    """
+
+    marked: int
+
+
+class Mark:
+    """A mark by itself, for a cache whose values have none."""
+
+    __slots__ = ("marked",)
+
+    def __init__(self) -> None:
+        self.marked = 0
+
+
+class Slot:
+    """The place of one key in an order."""
+
+    __slots__ = ("home", "item", "key", "weight")
+
+    def __init__(self, key: Hashable, item: Marked, weight: float, home: int) -> None:
+        self.key = key
+        self.item = item
+        self.weight = weight
+        self.home = home
+
+
+class Order(Protocol):
+    """The order in which entries go; whoever changes it holds the cache's lock.
+
+    An order knows keys, weights, and the objects that hits mark. It never sees a hit: it reads the marks when
+    it looks for a victim. A cache makes room by `evict`, removes for its own reasons by `discard`, then adds.
+    """
+
+    @property
+    def currsize(self) -> float:
+        """What all keys weigh together."""
+        ...
+
+    def add(self, key: Hashable, item: Marked, weight: float) -> None:
+        """Take a key in. One that is there keeps its place and its marks, and counts as hit.
+
+        Args:
+            key: What `evict` will return one day.
+            item: What hits mark, such as the entry.
+            weight: How much of the cache's size it takes.
+        """
+        ...
+
+    def discard(self, key: Hashable) -> None:
+        """Forget a key that the cache removes; one that is not there is no error."""
+        ...
+
+    def evict(self) -> Hashable:
+        """Choose the key that is worth least, forget it, and return it.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        ...
+
+    def __contains__(self, key: object) -> bool: ...
+
+    def __iter__(self) -> Iterator[Hashable]: ...
+
+    def __len__(self) -> int: ...
