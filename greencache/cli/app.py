@@ -1,9 +1,11 @@
-"""The words of the command: `demo`, `config check`, `version`."""
+"""The words of the command: `demo`, `explain`, `simulate`, `config check`, `version`."""
 
 import typer
 
 from greencache.cli.config import config_app
 from greencache.cli.demo import demo
+from greencache.cli.explain import explain
+from greencache.cli.simulate import simulate
 from greencache.cli.version import version
 
 __all__ = ["app"]
@@ -15,5 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback with all locals would print values and passwords
 )
 app.command()(demo)
+app.command()(explain)
+app.command()(simulate)
 app.command()(version)
 app.add_typer(config_app, name="config")

@@ -11,9 +11,9 @@ __all__ = ["Duel"]
 
 _FEWEST: Final = 256
 """Keys that a contender holds at least, once the cache has so many; never more than twice as many."""
-_MEMORY: Final = 4
+_MEMORY: Final = 8
 """Misses fade after so many times the misses that would fill a contender."""
-_LEAD: Final = 0.06
+_LEAD: Final = 0.16
 """Misses by which another must be better, as part of what a contender holds: noise changes nothing."""
 _MIXER: Final = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 3, 6.4)
 _LOW: Final = 32

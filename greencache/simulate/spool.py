@@ -1,0 +1,160 @@
+"""A trace as numbers in temporary files: read once, replayed often, in bounded memory."""
+
+import itertools
+import math
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from greencache.simulate.column import CHUNK, Column
+from greencache.simulate.trace import Request, TraceError
+from greencache.typing import Seconds
+
+__all__ = ["Progress", "Spool", "Timed"]
+
+Progress = Callable[[int], None]
+"""Told how many further requests were worked on."""
+
+
+class Timed(NamedTuple):
+    """Some requests in a row: the numbers of their keys, when each came, and how long its value was fresh."""
+
+    keys: "array[int]"
+    times: "array[float]"
+    ttls: "array[float]"
+
+
+class Spool:
+    """The requests of a trace, with numbers for keys.
+
+    Each key has one size and one cost: a size is the first that the trace tells, or one byte; a cost is the
+    average of those that the trace tells for the key, or else for all keys.
+
+    Args:
+        requests: The trace; read once.
+        ttl: Seconds for all requests, instead of those of the trace.
+        rate: Requests a second, where the trace has no times.
+        advance: Told of the progress.
+
+    Raises:
+        TraceError: If a ttl is given, but neither times nor a rate; or if there are no requests.
+    """
+
+    def __init__(
+        self,
+        requests: Iterable[Request],
+        *,
+        ttl: Seconds | None = None,
+        rate: float | None = None,
+        advance: Progress = lambda _: None,
+    ) -> None:
+        self._ttl = ttl
+        self._step = None if rate is None else 1 / rate
+        self._keys, self._times, self._ttls = Column("i"), Column("d"), Column("d")
+        self.sizes: array[int] = array("q")
+        """Bytes of each key's value."""
+        self.costs: array[float] = array("d")
+        """Seconds that loading each key takes; empty when the trace tells no costs."""
+        self.counts: array[int] = array("q")
+        """How often each key is requested."""
+        self.has_sizes = False
+        self.has_ttls = ttl is not None
+        try:
+            self._take(requests, advance)
+        except BaseException:
+            self.close()
+            raise
+        self.unique = len(self.sizes)
+        self.requests = sum(self.counts)
+        self.footprint = sum(self.sizes)
+
+    def chunks(self) -> "Iterator[array[int]]":
+        """Return the numbers of the keys requested, in order."""
+        return self._keys.chunks()
+
+    def reversed_chunks(self) -> "Iterator[array[int]]":
+        """Return the chunks in the opposite order, each with its requests in order."""
+        return self._keys.reversed_chunks()
+
+    def timed_chunks(self) -> Iterator[Timed]:
+        """Return all requests with their times, in order."""
+        columns = (self._keys.chunks(), self._times.chunks(), self._ttls.chunks())
+        return itertools.starmap(Timed, zip(*columns, strict=True))
+
+    def close(self) -> None:
+        """Remove the temporary files; may be called twice."""
+        for column in (self._keys, self._times, self._ttls):
+            column.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _take(self, requests: Iterable[Request], advance: Progress) -> None:
+        numbers: dict[str, int] = {}
+        costs = _Costs()
+        sizes, counts, fixed_ttl = self.sizes, self.counts, self._ttl
+        index = -1
+        for index, (key, size, ttl, time, cost) in enumerate(requests):
+            number = numbers.setdefault(key, len(numbers))
+            if number == len(sizes):
+                sizes.append(-1)
+                counts.append(0)
+            counts[number] += 1
+            if size is not None and sizes[number] < 0:
+                sizes[number] = size
+            if cost is not None:
+                costs.add(number, cost)
+            self._keys.append(number)
+            self._times.append(self._moment(index, time))
+            self._ttls.append(self._fresh_for(ttl) if fixed_ttl is None else fixed_ttl)
+            if not (index + 1) % CHUNK:
+                advance(CHUNK)
+        if index < 0:
+            raise TraceError("the trace has no requests")
+        advance((index + 1) % CHUNK)
+        self.has_sizes = any(size >= 0 for size in sizes)
+        for column in (self._keys, self._times, self._ttls):
+            column.flush()
+        self.sizes = array("q", (1 if size < 0 else size for size in sizes))
+        self.costs = costs.by_key(len(sizes))
+
+    def _moment(self, index: int, time: Seconds | None) -> Seconds:
+        if time is not None:
+            return time
+        if self._step is not None:
+            return index * self._step
+        if self._ttl is not None:
+            raise TraceError("a ttl needs times: the trace has none, so say how many requests come a second")
+        return 0.0  # no ttl of the trace ends then, and none is said to
+
+    def _fresh_for(self, ttl: Seconds | None) -> Seconds:
+        if ttl is None:
+            return math.inf
+        self.has_ttls = True
+        return ttl
+
+
+class _Costs:
+    """Average costs of keys."""
+
+    def __init__(self) -> None:
+        self._sums: dict[int, tuple[Seconds, int]] = {}
+
+    def add(self, number: int, cost: Seconds) -> None:
+        total, count = self._sums.get(number, (0.0, 0))
+        self._sums[number] = (total + cost, count + 1)
+
+    def by_key(self, keys: int) -> "array[float]":
+        """Return the average of each key, that of all where a key has none; nothing if there are no costs."""
+        if not self._sums:
+            return array("d")
+        count = sum(count for _, count in self._sums.values())
+        average = sum(total for total, _ in self._sums.values()) / count
+        known = {number: total / count for number, (total, count) in self._sums.items()}
+        return array("d", (known.get(number, average) for number in range(keys)))
