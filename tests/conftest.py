@@ -5,6 +5,9 @@ import contextlib
 import pytest
 
 from greencache import CacheManager
+from tests.faults.figures import figure, is_long, pytest_terminal_summary
+
+__all__ = ["figure", "is_long", "pytest_terminal_summary"]
 
 
 class Fleet:

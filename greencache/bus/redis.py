@@ -18,6 +18,7 @@ from greencache.clock import Clock
 from greencache.errors import ConfigurationError, DecodeError
 from greencache.events import Event, EventKind, Recorder
 from greencache.forks import after_fork_in_child
+from greencache.patching import is_patched, refuse_late_patch
 from greencache.typing import Seconds
 
 __all__ = ["RedisBus"]
@@ -86,6 +87,7 @@ class RedisBus:
         self._moved = threading.Condition()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._was_patched = False
         self._connection: RedisListener | None = None
         self._origin = secrets.token_hex(8).encode()
         self._position: Position | None = None
@@ -110,10 +112,13 @@ class RedisBus:
 
     def _ensure_listening(self) -> None:
         thread = self._thread
+        if thread is not None:
+            refuse_late_patch(was_patched=self._was_patched)
         if self._handler is None or (thread is not None and thread.is_alive()):
             return
         with self._lock:
             if self._thread is thread and not self._is_closed:
+                self._was_patched = is_patched()
                 self._thread = threading.Thread(
                     target=self._listen, args=(self._handler, self._stop), name="greencache-bus", daemon=True
                 )

@@ -1,8 +1,5 @@
 """A process that does nothing but read one key through a cache, and can be stopped in the middle of it."""
 
-import multiprocessing
-import os
-import signal
 import sys
 import threading
 import time
@@ -10,13 +7,11 @@ from typing import NamedTuple
 
 from greencache import CacheManager
 from greencache.testing import wait_until
+from tests.faults.child import Child, peak_memory
 
 __all__ = ["KEY", "NAMESPACE", "TAG", "Client", "Report", "Run"]
 
-SPAWN = multiprocessing.get_context("spawn")
-
 KEY, TAG, NAMESPACE = "user:1", "users", "bus-faults"
-_LONGEST_ANSWER = 30.0
 
 
 class Run(NamedTuple):
@@ -42,14 +37,16 @@ class Report(NamedTuple):
         runs: Its reads.
         events: Kind and time of each event that its cache has recorded.
         degraded: How many values its L1 served past its time, because the authority was out of reach.
+        memory: The most bytes of memory that it has held.
     """
 
     runs: list[Run]
     events: list[tuple[str, float]]
     degraded: int
+    memory: int
 
 
-class Client:
+class Client(Child):
     """The parent's end of such a process.
 
     Args:
@@ -58,47 +55,27 @@ class Client:
     """
 
     def __init__(self, urls, source):
-        self._pipe, theirs = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=_run, args=(urls, source, theirs), daemon=True)
-        self._process.start()
-        self._hear()
+        super().__init__(_run, urls, source)
+        self.memory_when_paused = 0
+        """The most bytes of memory that it had held when it was last paused."""
 
     def report(self):
         """Return what it has seen so far."""
-        self._pipe.send("report")
-        return self._hear()
+        return self.ask("report")
 
-    def await_hit(self, version):
+    def await_hit(self, version, deadline=40):
         """Wait until L1 returns a version."""
 
         def is_hit():
             *_, last = self.report().runs
             return last.is_hit and last.version == version
 
-        wait_until(is_hit, deadline=40, interval=0.02, reason=f"version {version} is read from L1")
+        wait_until(is_hit, deadline=deadline, interval=0.02, reason=f"version {version} is read from L1")
 
     def pause(self):
         """Stop it, wherever its threads are; when it wakes, the reader goes on before the listener can."""
-        self._pipe.send("keep reading")
-        self._hear()
-        os.kill(self._process.pid, signal.SIGSTOP)
-        # Sending a signal is not yet stopping.
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
-
-    def resume(self):
-        """Let it go on, and return when."""
-        now = time.monotonic()
-        os.kill(self._process.pid, signal.SIGCONT)
-        return now
-
-    def kill(self):
-        """End it at once."""
-        self._process.kill()
-        self._process.join(10)
-
-    def _hear(self):
-        assert self._pipe.poll(_LONGEST_ANSWER), f"the client has said nothing for {_LONGEST_ANSWER:g} s"
-        return self._pipe.recv()
+        self.memory_when_paused = self.ask("keep reading").memory
+        super().pause()
 
 
 class _Reader:
@@ -114,7 +91,8 @@ class _Reader:
         self.events.append((event.kind.value, time.monotonic()))
 
     def report(self):
-        return Report(list(self._runs), list(self.events), self._cache.get_stats().loads.degraded)
+        degraded = self._cache.get_stats().loads.degraded
+        return Report(list(self._runs), list(self.events), degraded, peak_memory())
 
     def _read_on(self):
         counters = self._cache._engine.memory_counters
@@ -134,11 +112,12 @@ class _Reader:
         return self._source.value
 
 
-def _run(urls, source, pipe):
+def _run(pipe, urls, source):
     reader = _Reader(urls, source)
     pipe.send("ready")
     while True:
-        if pipe.recv() == "keep reading":
+        (question,) = pipe.recv()
+        if question == "keep reading":
             # The reader nearly always has the interpreter when the process is stopped; so it keeps it.
             sys.setswitchinterval(0.05)
         pipe.send(reader.report())

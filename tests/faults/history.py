@@ -34,6 +34,8 @@ class Op(enum.IntEnum):
     CLEAR = 5
     WRITE = 6
     SET = 7
+    EPOCH = 8
+    """The process was told that what it knew cannot be proved: a gap, or an outage begins or ends."""
 
 
 FORGETTING = frozenset({Op.DROP, Op.TAG, Op.PATTERN, Op.CLEAR, Op.WRITE, Op.SET})
@@ -92,6 +94,8 @@ class Verdict(NamedTuple):
         own: Reads of something older than what the same process had forgotten before they began.
         others: Reads of something older than what any process had forgotten more than `max_staleness`
             before they began.
+        back: Reads of something older than what the same process had read before they began, and no epoch
+            lay between the two.
         ages: For each read in between, the seconds since what it returned had been forgotten.
         needless: Loads although, since the load of the key before, nothing was done that made it forgotten.
         counts: How many records there are of each operation.
@@ -100,6 +104,7 @@ class Verdict(NamedTuple):
 
     own: list[Record]
     others: list[Record]
+    back: list[Record]
     ages: list[float]
     needless: list[Record]
     counts: dict[str, int]
@@ -138,9 +143,9 @@ def check(records: Iterable[Record], max_staleness: float) -> Verdict:
     forgotten = [each for each in records if each.op in FORGETTING]
     everywhere = _stairs((each.key, each.end, each.version) for each in forgotten)
     at_home = _stairs(((each.key, each.process), each.end, each.version) for each in forgotten)
-    own, others, ages, latencies = [], [], [], []
-    for read in (each for each in records if each.op is Op.READ):
-        latencies.append(read.end - read.start)
+    reads = [each for each in records if each.op is Op.READ]
+    own, others, ages = [], [], []
+    for read in reads:
         if _is_older(read, at_home.get((read.key, read.process)), read.start):
             own.append(read)
         floor = everywhere.get(read.key)
@@ -149,7 +154,10 @@ def check(records: Iterable[Record], max_staleness: float) -> Verdict:
             if ages[-1] > max_staleness:
                 others.append(read)
     counts = collections.Counter(each.op.name.lower() for each in records)
-    return Verdict(own, others, ages, _needless_loads(records, forgotten), dict(counts), latencies)
+    epochs = _stairs((each.process, each.end, each.end) for each in records if each.op is Op.EPOCH)
+    latencies = [each.end - each.start for each in reads]
+    needless = _needless_loads(records, forgotten)
+    return Verdict(own, others, _reads_that_go_back(reads, epochs), ages, needless, dict(counts), latencies)
 
 
 def _stairs(steps):
@@ -162,6 +170,25 @@ def _stairs(steps):
 def _is_older(read, floor, moment):
     least = None if floor is None else floor.before(moment)
     return least is not None and read.version < least
+
+
+def _reads_that_go_back(reads, epochs):
+    # For each process and key, the newest version read by each moment, and by when it had been read.
+    seen = collections.defaultdict(list)
+    for each in sorted(reads, key=lambda read: read.end):
+        steps = seen[each.key, each.process]
+        if not steps or each.version > steps[-1][1]:
+            steps.append((each.end, each.version))
+    back = []
+    for each in reads:
+        steps = seen[each.key, each.process]
+        index = bisect.bisect_left(steps, (each.start, -1))
+        if index and each.version < steps[index - 1][1]:
+            newer = min(end for end, version in steps[:index] if version > each.version)
+            epoch = epochs.get(each.process, _NOWHERE).before(each.end)
+            if epoch is None or epoch < newer:
+                back.append(each)
+    return back
 
 
 def _needless_loads(records, forgotten):

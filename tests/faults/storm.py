@@ -1,15 +1,19 @@
 """A storm: processes on two hosts read, write and forget the same keys, while some of them are killed."""
 
+import collections
+import contextlib
 import json
 import os
 import pathlib
 import random
 import signal
+import threading
 import time
 
 from greencache.testing import wait_until
+from tests.faults.child import SPAWN
 from tests.faults.history import check, read_histories
-from tests.faults.storm_plan import MAX_STALENESS, PROCESSES, SPAWN, WRITERS, Board, Phase
+from tests.faults.storm_plan import MAX_STALENESS, PROCESSES, WRITERS, Board, Phase
 from tests.faults.storm_worker import run_worker
 
 __all__ = ["Storm"]
@@ -20,9 +24,10 @@ class Storm:
 
     Args:
         plan: What is to be done.
+        nemesis: Is called again and again while it rages, to break something; returns what it was.
     """
 
-    def __init__(self, plan):
+    def __init__(self, plan, nemesis=None):
         self._plan = plan
         self._board = Board()
         self._folder = pathlib.Path(plan.folder)
@@ -33,6 +38,9 @@ class Storm:
         """Workers killed."""
         self.kills_in_load = 0
         """Of these, the ones that were in a loader."""
+        self._nemesis = nemesis
+        self.faults = collections.Counter()
+        """How often the nemesis has broken what."""
         self.seconds = 0.0
         """How long it raged: until the last one killed was replaced."""
 
@@ -43,7 +51,8 @@ class Storm:
                 self._start(slot)
             self._await_all(Phase.STORMING, "the workers are ready")
             self._board.phase.value = Phase.STORMING
-            self._rage()
+            with self._haunted():
+                self._rage()
             self._board.phase.value = Phase.SETTLING
             self._await_all(Phase.SETTLING, "the workers have stopped")
             self._await_all(Phase.OVER, "the workers have settled")
@@ -68,6 +77,25 @@ class Storm:
             if self._board.states[slot] < phase and not worker.is_alive():
                 raise AssertionError(f"worker {slot} has ended with code {worker.exitcode}:\n{self.errors()}")
         return min(self._board.states) >= phase
+
+    @contextlib.contextmanager
+    def _haunted(self):
+        """Let the nemesis work while the body runs."""
+        is_over = threading.Event()
+        ghost = threading.Thread(target=self._haunt, args=(is_over,), daemon=True)
+        if self._nemesis is not None:
+            ghost.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            if self._nemesis is not None:
+                ghost.join(60)
+
+    def _haunt(self, is_over):
+        # The pause lets the cache come back to its normal course between two faults, or not quite.
+        while not is_over.wait(self._chance.uniform(0.0, 0.6)):
+            self.faults[self._nemesis()] += 1
 
     def _rage(self):
         """Kill one reader after the other, each as soon as the one before has been replaced."""

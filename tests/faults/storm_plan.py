@@ -7,7 +7,6 @@ while it holds one would take the others along.
 
 import dataclasses
 import enum
-import multiprocessing
 
 from greencache import CacheManager
 from greencache.build import build
@@ -15,13 +14,13 @@ from greencache.coherence import Coherence
 from greencache.config import CacheConfig
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.redis import RedisTier
+from tests.faults.child import SPAWN
 
 __all__ = [
     "KEYS",
     "MAX_STALENESS",
     "NAMES",
     "PROCESSES",
-    "SPAWN",
     "THREADS",
     "WRITERS",
     "Board",
@@ -31,8 +30,6 @@ __all__ = [
     "prefix",
     "remove_guard",
 ]
-
-SPAWN = multiprocessing.get_context("spawn")
 
 KEYS = 50
 PROCESSES = 8

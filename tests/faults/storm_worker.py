@@ -11,12 +11,16 @@ import traceback
 
 from greencache import MISSING
 from greencache.errors import InvalidationPending
+from greencache.events import EventKind
 from greencache.testing import WaitTimeoutError, wait_until
 from tests.faults.history import History, Op
 from tests.faults.storm_plan import KEYS, NAMES, THREADS, Phase, owner, prefix, remove_guard
 
 __all__ = ["run_worker"]
 
+EPOCHS = frozenset(
+    {EventKind.BUS_GAP, EventKind.BUS_LOST, EventKind.BUS_BACK, EventKind.TIER_DOWN, EventKind.TIER_UP}
+)
 _SLOWEST_LOAD = 0.06
 _LONGEST_SETTLING = 30.0
 
@@ -28,14 +32,21 @@ def run_worker(plan, board, slot, number):
 
 
 class Counted:
-    """A recorder that counts."""
+    """A recorder that counts, and notes in a history when the process was told what it cannot prove.
 
-    def __init__(self):
+    Args:
+        history: Of the process.
+    """
+
+    def __init__(self, history):
+        self._history = history
         self.kinds = collections.Counter()
 
     def record(self, event):
         """Count an event."""
         self.kinds[event.kind.value] += 1
+        if event.kind in EPOCHS:
+            self._history.note(Op.EPOCH, 0, 0, time.monotonic())
 
 
 class Worker:
@@ -55,7 +66,7 @@ class Worker:
         self._number = number
         self._folder = pathlib.Path(plan.folder)
         self._history = History(plan.folder, number)
-        self._recorder = Counted()
+        self._recorder = Counted(self._history)
         self._cache = plan.cache(slot, self._recorder)
         self._own_keys = [key for key in range(KEYS) if owner(key) == slot]
         self._counts = collections.Counter()
