@@ -12,7 +12,7 @@ MODULES = sorted((ROOT / "greencache").rglob("*.py"))
 FOLDERS = {"greencache", "tests", "benchmarks", "config", "docs"}
 FILES = {"pyproject.toml", "tox.ini", "CHANGELOG.md", "README.md", "LICENSE"}
 DOORS = {
-    "redis": ("backends/redis", "testing/servers/redis.py"),
+    "redis": ("backends/redis", "testing/servers/redis"),
     "psycopg": ("backends/postgres", "testing/servers/postgres", "demo/"),
     "psycopg_pool": ("backends/postgres",),
     "pydantic": ("config/",),

@@ -4,39 +4,54 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from greencache.testing.certificates import Certificates, make_certificates
     from greencache.testing.clock import FakeClock
     from greencache.testing.conformance import TierSuite
     from greencache.testing.doubles import DoubleRedisTier
-    from greencache.testing.redis_double import RedisDouble
     from greencache.testing.proxy import Cut, TcpProxy
-    from greencache.testing.servers import NoServerAvailable, PostgresServer, RedisServer
+    from greencache.testing.redis_double import RedisDouble
+    from greencache.testing.servers import (
+        NoServerAvailable,
+        PostgresServer,
+        RedisClusterServers,
+        RedisSentinelServers,
+        RedisServer,
+    )
     from greencache.testing.waiting import WaitTimeoutError, wait_until
 
 __all__ = [
+    "Certificates",
     "Cut",
     "DoubleRedisTier",
     "FakeClock",
     "NoServerAvailable",
     "PostgresServer",
+    "RedisClusterServers",
     "RedisDouble",
+    "RedisSentinelServers",
     "RedisServer",
     "TcpProxy",
     "TierSuite",
     "WaitTimeoutError",
+    "make_certificates",
     "wait_until",
 ]
 
 _HOMES = {
+    "Certificates": "certificates",
     "Cut": "proxy",
     "DoubleRedisTier": "doubles",
     "FakeClock": "clock",
     "NoServerAvailable": "servers",
     "PostgresServer": "servers",
     "RedisDouble": "redis_double",
+    "RedisClusterServers": "servers",
+    "RedisSentinelServers": "servers",
     "RedisServer": "servers",
     "TcpProxy": "proxy",
     "TierSuite": "conformance",
     "WaitTimeoutError": "waiting",
+    "make_certificates": "certificates",
     "wait_until": "waiting",
 }
 

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from greencache.testing.servers import PostgresServer, RedisServer
+    from greencache.testing.servers import (
+        PostgresServer,
+        RedisClusterServers,
+        RedisSentinelServers,
+        RedisServer,
+    )
 
 __all__ = [
     "postgres_server",
@@ -23,6 +28,12 @@ __all__ = [
     "postgres_url",
     "pytest_addoption",
     "pytest_report_header",
+    "redis_cluster",
+    "redis_cluster_url",
+    "redis_clusters",
+    "redis_sentinel",
+    "redis_sentinel_url",
+    "redis_sentinels",
     "redis_server",
     "redis_servers",
     "redis_url",
@@ -77,6 +88,56 @@ def redis_servers() -> Iterator[Callable[..., RedisServer]]:
     from greencache.testing.servers import RedisServer
 
     yield from _servers(RedisServer)
+
+
+@pytest.fixture(scope="session")
+def redis_sentinel() -> Iterator[RedisSentinelServers]:
+    """Redis with Sentinel for the whole session; take `redis_sentinel_url` to get it whole and empty."""
+    from greencache.testing.servers import RedisSentinelServers
+
+    with RedisSentinelServers() as servers:
+        yield servers
+
+
+@pytest.fixture
+def redis_sentinel_url(redis_sentinel: RedisSentinelServers) -> str:
+    """The URL of empty servers behind sentinels, all of them up whatever the last test did to them."""
+    redis_sentinel.heal()
+    redis_sentinel.flush()
+    return redis_sentinel.url
+
+
+@pytest.fixture
+def redis_sentinels() -> Iterator[Callable[..., RedisSentinelServers]]:
+    """Start such servers for this test alone, with the options of `RedisSentinelServers`."""
+    from greencache.testing.servers import RedisSentinelServers
+
+    yield from _servers(RedisSentinelServers)
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisClusterServers]:
+    """A Redis Cluster for the whole session; take `redis_cluster_url` to get it whole and empty."""
+    from greencache.testing.servers import RedisClusterServers
+
+    with RedisClusterServers() as servers:
+        yield servers
+
+
+@pytest.fixture
+def redis_cluster_url(redis_cluster: RedisClusterServers) -> str:
+    """The URL of an empty cluster, all of it up whatever the last test did to it."""
+    redis_cluster.heal()
+    redis_cluster.flush()
+    return redis_cluster.url
+
+
+@pytest.fixture
+def redis_clusters() -> Iterator[Callable[..., RedisClusterServers]]:
+    """Start clusters for this test alone, with the options of `RedisClusterServers`."""
+    from greencache.testing.servers import RedisClusterServers
+
+    yield from _servers(RedisClusterServers)
 
 
 @pytest.fixture(scope="session")

@@ -176,7 +176,7 @@ class LocalRunner:
 
     def _launch_somewhere(self) -> int:
         for attempt in range(_ATTEMPTS):
-            port = free_port()
+            port = self._choose_port()
             try:
                 self._launch(port)
             except PortTakenError:
@@ -185,6 +185,9 @@ class LocalRunner:
             else:
                 return port
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _choose_port(self) -> int:
+        return free_port()
 
     def _launch(self, port: int) -> None:
         folder = self._prepared_folder()
