@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     from greencache.errors import InvalidKeyError as InvalidKeyError
     from greencache.errors import InvalidOptionError as InvalidOptionError
     from greencache.errors import LoadTimeoutError as LoadTimeoutError
+    from greencache.errors import NotReplicatedError as NotReplicatedError
     from greencache.errors import TierUnavailableError as TierUnavailableError
     from greencache.errors import UnsupportedFunctionError as UnsupportedFunctionError
+    from greencache.loading import current_load as current_load
     from greencache.manager import CacheManager as CacheManager
     from greencache.options import EntryOptions as EntryOptions
     from greencache.strategies import CacheAside as CacheAside
     from greencache.strategies import WriteThrough as WriteThrough
     from greencache.tiers.view_spec import ViewSpec as ViewSpec
     from greencache.typing import MISSING as MISSING
+    from greencache.typing import NOT_MODIFIED as NOT_MODIFIED
     from greencache.typing import UNSET as UNSET
     from greencache.typing import CacheTier as CacheTier
 
@@ -51,7 +54,9 @@ _HOMES = {
     "InvalidOptionError": "greencache.errors",
     "InvalidationPending": "greencache.errors",
     "LoadTimeoutError": "greencache.errors",
+    "NotReplicatedError": "greencache.errors",
     "MISSING": "greencache.typing",
+    "NOT_MODIFIED": "greencache.typing",
     "RedisManager": "greencache.backends.redis",
     "TierUnavailableError": "greencache.errors",
     "UNSET": "greencache.typing",
@@ -59,11 +64,13 @@ _HOMES = {
     "ViewSpec": "greencache.tiers.view_spec",
     "WriteThrough": "greencache.strategies",
     "cached": "greencache.decorators",
+    "current_load": "greencache.loading",
     "cached_with_invalidation": "greencache.decorators",
 }
 
 __all__ = [
     "MISSING",
+    "NOT_MODIFIED",
     "UNSET",
     "CacheAside",
     "CacheConfig",
@@ -87,6 +94,7 @@ __all__ = [
     "WriteThrough",
     "cached",
     "cached_with_invalidation",
+    "current_load",
 ]
 
 

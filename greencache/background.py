@@ -1,9 +1,12 @@
 """A bounded worker for reloads that nobody waits for."""
 
 import contextlib
+import math
 import queue
 import threading
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TypeAlias
 
 from greencache.events import Event, EventKind, NullRecorder, Recorder
@@ -23,13 +26,25 @@ class Background:
     Args:
         workers: How many tasks run at once.
         capacity: How many more may wait; a task beyond that is refused.
-        recorder: Is told of tasks that raised.
+        recorder: Is told of tasks that raised or hang.
+        scope: Returns a context manager that is entered around each task.
+        longest: Seconds after which a task is taken for hung: another thread may then run beside it.
     """
 
-    def __init__(self, workers: int = 4, capacity: int = 256, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self,
+        workers: int = 4,
+        capacity: int = 256,
+        *,
+        recorder: Recorder | None = None,
+        scope: Callable[[], AbstractContextManager[object]] | None = None,
+        longest: Seconds = math.inf,
+    ) -> None:
         self._workers = workers
         self._capacity = capacity
         self._recorder = recorder or NullRecorder()
+        self._scope = scope or contextlib.nullcontext
+        self._longest = longest
         self._forget()
         after_fork_in_child(self._forget)
 
@@ -37,10 +52,13 @@ class Background:
         self._lock = threading.Lock()
         self._tasks: queue.Queue[Task | None] = queue.Queue(self._capacity)
         self._threads: list[threading.Thread] = []
+        self._begun: dict[threading.Thread, Seconds] = {}
+        self._hung: set[threading.Thread] = set()
         self._closed = False
 
     def submit(self, task: Task) -> bool:
         """Run a task soon, and return whether it was taken: there must be room, and a thread to run it."""
+        self._watch()
         with self._lock:
             if self._closed or self._tasks.full():
                 return False
@@ -49,6 +67,16 @@ class Background:
                 return False
             self._tasks.put_nowait(task)
             return True
+
+    def _watch(self) -> None:
+        """Count out the threads whose task hangs, up to as many as there are workers."""
+        latest = time.monotonic() - self._longest
+        hung = [thread for thread, begun in list(self._begun.items()) if begun < latest]
+        new = [thread for thread in hung if thread not in self._hung][: self._workers - len(self._hung)]
+        if new:
+            self._hung.update(new)
+            detail = {"error": f"{len(new)} tasks run for more than {self._longest:g} s"}
+            self._recorder.record(Event(EventKind.BACKGROUND_FAILED, detail=detail))
 
     def close(self, timeout: Seconds = 5.0) -> bool:
         """Take no more tasks, finish those that were taken, and return whether that succeeded.
@@ -72,7 +100,7 @@ class Background:
 
     def _add_thread(self) -> None:
         """Start one more thread if there may be one and the system allows it; under the lock."""
-        if len(self._threads) >= self._workers:
+        if len(self._threads) - len(self._hung) >= self._workers:
             return
         thread = threading.Thread(target=self._run, name="greencache-background", daemon=True)
         # Listed before it starts: if this thread is interrupted while it waits for the start, that one runs.
@@ -94,12 +122,18 @@ class Background:
 
     def _attempt(self, task: Task) -> bool:
         """Run a task, and return whether the thread may go on."""
+        me = threading.current_thread()
+        self._begun[me] = time.monotonic()
         try:
-            task()
+            with self._scope():
+                task()
         except BaseException as error:
             # Nobody waits for the task, so nobody else can be told.
             self._recorder.record(Event(EventKind.BACKGROUND_FAILED, detail={"error": repr(error)}))
             return isinstance(error, Exception)
+        finally:
+            self._begun.pop(me, None)
+            self._hung.discard(me)
         return True
 
     def _leave(self, *, replaced: bool) -> None:

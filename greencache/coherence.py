@@ -1,26 +1,35 @@
-"""What must be forgotten: dropped here from the deepest tier upward, and announced to all others."""
+"""What this process makes the cache forget: dropped from the deepest tier upward, and announced to others."""
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from greencache.bus.base import Bus, Message, MessageKind
 from greencache.entry import Entry
-from greencache.errors import EncodeError, InvalidationPending, ServerReplyError, TierUnavailableError
+from greencache.errors import (
+    EncodeError,
+    InvalidationPending,
+    NotReplicatedError,
+    ServerReplyError,
+    TierUnavailableError,
+)
 from greencache.events import Event, EventKind, Recorder
 from greencache.flight import FlightTable
 from greencache.keys import Pattern
 from greencache.stamps import NAMESPACE, StampTable
 from greencache.strategies import Dropped, Strategy
 from greencache.tiers.guarded import GuardedTier
+from greencache.tiers.memory import MemoryTier
 from greencache.tiers.pending import Pending
 from greencache.tiers.stack import Stack
-from greencache.typing import CacheTier, Key
+from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["Coherence"]
 
 _EVERYTHING = Pattern("*")
+_LONGEST_ACKNOWLEDGEMENT: Seconds = 1.0
+"""WAIT makes the server ask its replicas at once: those that keep up answer within milliseconds."""
 
 
 class Coherence:
@@ -54,7 +63,7 @@ class Coherence:
 
     # -- what this process does ------------------------------------------------------------------------
 
-    def put(self, entries: Mapping[Key, Entry], deepest: CacheTier | None) -> None:
+    def put(self, entries: Mapping[Key, Entry], deepest: CacheTier | None, *, durable: bool = False) -> None:
         """Store entries and let others forget what they have under these keys."""
         keys = list(entries)
         try:
@@ -64,7 +73,7 @@ class Coherence:
         except BaseException:
             self._drop_unfinished(keys)
             raise
-        self._finish(self._announce_keys(keys, outcome))
+        self._finish(self._announce_keys(keys, outcome), durable=durable)
 
     def write(self, key: Key, make_entry: Callable[[], Entry], writer: Callable[[], Any]) -> None:
         """Write the source as the strategy says, and let others forget what they have."""
@@ -89,15 +98,18 @@ class Coherence:
         with contextlib.suppress(InvalidationPending):
             self.drop(keys)
 
-    def drop(self, keys: list[Key]) -> int:
+    def drop(self, keys: list[Key], *, durable: bool = False) -> int:
         """Remove keys everywhere and return how many entries there were."""
-        return self.invalidate(keys, None, [])
+        return self.invalidate(keys, None, [], durable=durable)
 
-    def invalidate(self, keys: list[Key], pattern: Pattern | None, tags: list[str]) -> int:
+    def invalidate(
+        self, keys: list[Key], pattern: Pattern | None, tags: list[str], *, durable: bool = False
+    ) -> int:
         """Forget keys, what matches a pattern, and what is under tags; return how many entries went.
 
         Raises:
             InvalidationPending: If a tier could not be reached, after all that could be done was done.
+            NotReplicatedError: If it is to be durable, and no replica has acknowledged it.
         """
         outcomes = []
         if keys:
@@ -106,16 +118,16 @@ class Coherence:
             outcomes.append(self._drop_matching(pattern))
         if tags:
             outcomes.append(self._restamp(tags, Dropped()))
-        return self._finish(*outcomes)
+        return self._finish(*outcomes, durable=durable)
 
-    def drop_everything(self) -> None:
+    def drop_everything(self, *, durable: bool = False) -> None:
         """Forget the whole namespace, and nothing else."""
         outcome = Dropped()
         for tier in reversed(self._stack.shared):
             # PostgreSQL evicts nothing: what has no ttl would stay for ever under its outdated stamp.
             if tier.name is CacheTier.L4:
                 outcome.note(tier, tier.drop_matching(_EVERYTHING))
-        self._finish(self._restamp([NAMESPACE], outcome))
+        self._finish(self._restamp([NAMESPACE], outcome), durable=durable)
 
     def _drop_matching(self, pattern: Pattern) -> Dropped:
         outcome = self._strategy.drop_matching(self._stack, pattern)
@@ -154,78 +166,85 @@ class Coherence:
                 outcome.pending[authority.name.name] = authority.queue(pending)
         return outcome
 
-    def _finish(self, *outcomes: Dropped) -> int:
+    def _finish(self, *outcomes: Dropped, durable: bool = False) -> int:
         """Return how many entries went; or say what is still to be done."""
-        pending = {name: waiting for outcome in outcomes for name, waiting in outcome.pending.items()}
+        # Where nothing waits any more, another thread has replayed it meanwhile.
+        noted = [item for outcome in outcomes for item in outcome.pending.items()]
+        pending = {name: waiting for name, waiting in noted if waiting}
+        # Last, so that a replica has the announcement too.
+        silent = self._silent(pending) if durable else ""
         if pending:
             self._recorder.record(Event(EventKind.INVALIDATION_PENDING, detail={"tiers": list(pending)}))
             raise InvalidationPending(
                 f"done everywhere but in {', '.join(pending)}, out of reach; queued, and replayed before"
-                f" it is read again",
+                f" it is read again"
+                + (f"; and no replica of {silent} has acknowledged it" if silent else ""),
                 pending,
+            )
+        if silent:
+            raise NotReplicatedError(
+                f"done everywhere, but no replica of {silent} has acknowledged it within"
+                f" {_LONGEST_ACKNOWLEDGEMENT:g} s: a failover now could undo it. Look whether {silent} has a"
+                " replica that follows, or do it again",
+                (silent,),
             )
         return sum(outcome.count for outcome in outcomes)
 
-    def _host(self, outcome: Dropped | None = None) -> str:
-        """Return the identity of this host's own tiers, if the sender has reached them all."""
-        tiers = self._stack.ahead_of_authority
-        names = [tier.identity() for tier in tiers]
-        is_done = outcome is None or not any(tier.name.name in outcome.pending for tier in tiers)
-        return "+".join(names) if is_done and all(names) else ""
+    def _silent(self, pending: Container[str]) -> str:
+        """Return the name of the authority if a failover could undo what was done there; else nothing.
 
-    def announce_replayed(self, pending: Pending) -> None:
-        """Announce what had waited for a tier that is back.
+        The tiers above it are a host's own, and forget what its log cannot prove.
+        """
+        authority = self._stack.authority
+        if authority is None or authority.name.name in pending:
+            return ""
+        return "" if authority.await_replica(_LONGEST_ACKNOWLEDGEMENT) else authority.name.name
+
+    def _host(self, outcome: Dropped) -> str:
+        """Return the identity of this host's own tiers, if the sender has reached them all."""
+        is_done = not any(tier.name.name in outcome.pending for tier in self._stack.ahead_of_authority)
+        return self._stack.host_identity() if is_done else ""
+
+    def announce_landed(self, keys: list[Key]) -> None:
+        """Wake those who wait in other processes for keys that this one has filled, or given up."""
+        # Who is not told looks again by itself, a little later.
+        with contextlib.suppress(TierUnavailableError, ServerReplyError):
+            self._bus.publish(Message(MessageKind.LANDED, keys=tuple(keys)))
+
+    def spread_replayed(self, replayed: CacheTier, pending: Pending) -> None:
+        """Do in nearer tiers what a tier was told late, and announce it.
+
+        Args:
+            replayed: The tier. Before it was told, others may have read there what was dropped, and have
+                brought it to nearer tiers.
+            pending: What it was told.
 
         Raises:
             TierUnavailableError: If it cannot be announced yet.
         """
-        if pending.stamps:
-            stamps = self._stamps.mint(pending.stamps)
+        stamps = self._stamps.mint(pending.stamps)
+        for tier in reversed(self._stack.shared):
+            if tier.name < replayed:
+                self._drop_pending(tier, pending, stamps if tier in self._stack.stamp_keepers else {})
+        if self._stack.memory is not None:
+            self._drop_pending(self._stack.memory, pending, {})
+        if stamps:
             self._stamps.expect(stamps)
+        self._flights.detach(pending.keys)
+        patterns = [_EVERYTHING] if stamps else pending.patterns
+        self._flights.detach_where(lambda key: any(pattern.matches(key) for pattern in patterns))
+        if stamps:
             self._bus.publish(Message(MessageKind.STAMP, stamps=stamps))
         if pending.keys:
             self._bus.publish(Message(MessageKind.DROP, keys=tuple(pending.keys)))
         for pattern in pending.patterns:
             self._bus.publish(Message(MessageKind.MATCH, pattern=pattern.text))
 
-    # -- what others have done -------------------------------------------------------------------------
-
-    def receive(self, message: Message) -> None:
-        """Forget what another process says must be forgotten: first this host's tiers, then L1."""
-        if message.kind is MessageKind.DROP:
-            self._receive_drop(list(message.keys), self._host_tiers(message))
-        elif message.kind is MessageKind.MATCH:
-            self._receive_match(Pattern(message.pattern), self._host_tiers(message))
-        elif message.kind is MessageKind.STAMP:
-            self._stamps.expect(message.stamps)
-            self._flights.detach_where(lambda _: True)
-        elif message.kind is MessageKind.JOINED:
-            self._receive_joined()
-        else:
-            self._receive_match(_EVERYTHING, self._stack.ahead_of_authority)
-            self._receive_joined()
-
-    def _host_tiers(self, message: Message) -> tuple[GuardedTier, ...]:
-        """Return this host's tiers that are still to be told: none if the sender shares and has told them."""
-        is_told = message.host and message.host == self._host()
-        return () if is_told else self._stack.ahead_of_authority
-
-    def _receive_drop(self, keys: list[Key], tiers: tuple[GuardedTier, ...]) -> None:
-        for tier in reversed(tiers):
-            tier.drop_many(keys)
-        if self._stack.memory is not None:
-            self._stack.memory.drop_many(keys)
-        self._flights.detach(keys)
-
-    def _receive_match(self, pattern: Pattern, tiers: tuple[GuardedTier, ...]) -> None:
-        for tier in reversed(tiers):
+    @staticmethod
+    def _drop_pending(tier: MemoryTier | GuardedTier, pending: Pending, stamps: Mapping[str, str]) -> None:
+        if pending.keys:
+            tier.drop_many(pending.keys)
+        for pattern in pending.patterns:
             tier.drop_matching(pattern)
-        if self._stack.memory is not None:
-            self._stack.memory.drop_matching(pattern)
-        self._flights.detach_where(pattern.matches)
-
-    def _receive_joined(self) -> None:
-        self._stamps.doubt()
-        if self._stack.memory is not None:
-            self._stack.memory.clear()
-        self._flights.detach_where(lambda _: True)
+        if stamps and isinstance(tier, GuardedTier):
+            tier.replace_stamps(stamps)

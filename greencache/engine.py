@@ -1,9 +1,11 @@
 """The parts of one cache, put together."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 from greencache.bus.base import Bus, NullBus
 from greencache.clock import Clock, SystemClock
@@ -12,20 +14,24 @@ from greencache.entry import Entry, State, judge
 from greencache.errors import ConfigurationError, InvalidArgumentError, TierUnavailableError
 from greencache.events import Event, EventKind, NullRecorder, Recorder
 from greencache.health import HealthReport, TierReport, overall
+from greencache.journal import Journal
 from greencache.keys import Pattern, check_namespace
-from greencache.loading import Leader, Reader
+from greencache.loading import assemble
 from greencache.options import EntryOptions, check_duration
+from greencache.receiver import Receiver
 from greencache.stamps import NAMESPACE, StampTable
 from greencache.stats import CacheStats, TierCounters, TierStats
 from greencache.strategies import CacheAside, Strategy
-from greencache.tiers.base import Refreshable, Status, Tier, TierUsage
+from greencache.tiers.base import Landing, Refreshable, Status, Tier, TierUsage
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.pending import Pending
 from greencache.tiers.stack import Stack, sorted_tiers
-from greencache.typing import BatchLoader, CacheTier, Key, Loader, Seconds, Writer
+from greencache.typing import MISSING, BatchLoader, CacheTier, Key, Loader, Seconds, Writer
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "present"]
+
+V = TypeVar("V")
 
 _LONGEST_JOIN: Seconds = 2.0
 
@@ -34,8 +40,8 @@ class Engine:
     """One cache behind its verbs; takes checked keys and merged options.
 
     Args:
-        tiers, namespace, strategy, bus, max_staleness, patience, max_concurrent_loads, recorder, clock: As of
-            `CacheManager`.
+        tiers, namespace, strategy, bus, max_staleness, patience, max_concurrent_loads, background_scope,
+            failover_window, recorder, clock: As of `CacheManager`.
 
     Raises:
         ConfigurationError: If the parts do not fit together.
@@ -51,18 +57,22 @@ class Engine:
         max_staleness: Seconds | None,
         patience: Seconds,
         max_concurrent_loads: int | None,
+        background_scope: Callable[[], AbstractContextManager[object]] | None,
+        failover_window: Seconds,
         recorder: Recorder | None,
         clock: Clock | None,
     ) -> None:
-        check_namespace(namespace)
+        self.namespace = check_namespace(namespace)
         if strategy is not None and not isinstance(strategy, Strategy):
             raise ConfigurationError(f"strategy must be a Strategy, such as WriteThrough(), got {strategy!r}")
         check_duration("patience", patience)
         if max_staleness is not None:
             check_duration("max_staleness", max_staleness)
+        self._failover_window = check_duration("failover_window", failover_window)
         self.clock = clock or SystemClock()
         self.bus = bus or NullBus()
         self.recorder = recorder or NullRecorder()
+        self.journal = Journal(self.clock)
         memory, shared = sorted_tiers([MemoryTier(clock=self.clock)] if tiers is None else tiers)
         self.stamps = StampTable(
             bus,
@@ -79,23 +89,30 @@ class Engine:
         self.peek: Callable[[Key], Entry | None] = _peek_nothing if memory is None else memory.peek
         self.memory_counters = TierCounters() if memory is None else memory.counters
         chosen = strategy or CacheAside()
-        leader = Leader(
+        self._reader, self._entries = assemble(
             self.stack,
-            chosen,
-            self.stamps,
+            strategy=chosen,
+            stamps=self.stamps,
+            bus=self.bus,
             recorder=self.recorder,
             patience=patience,
             max_loads=max_concurrent_loads,
+            scope=background_scope,
         )
-        self._reader = Reader(leader, memory, self.bus, self.recorder, patience=patience)
+        self.flights = self._reader.flights
         self._coherence = Coherence(
             self.stack,
             strategy=chosen,
             stamps=self.stamps,
-            flights=self._reader.flights,
+            flights=self.flights,
             bus=self.bus,
             recorder=self.recorder,
         )
+        for guarded in self.stack.shared:
+            if isinstance(guarded.tier, Landing):
+                guarded.tier.on_landed = self._coherence.announce_landed
+        waiters = self._reader.leader.waiters
+        self._receiver = Receiver(self.stack, self.stamps, self._reader.flights, waiters)
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -106,11 +123,21 @@ class Engine:
         if missing and self.stack.shared:
             self.start()
             found |= self._reader.leader.find(missing, held)
-        return found
+        return present(found)
 
-    def load(self, key: Key, loader: Loader[Any], options: EntryOptions) -> Entry:
-        """Return the entry of a key, found or loaded."""
-        return self.load_many([key], lambda _: {key: loader()}, options)[key]
+    def load(self, key: Key, loader: Loader[V], options: EntryOptions) -> V:
+        """Return the value of a key, found or loaded."""
+        loaded: list[V] = []
+
+        def load(_: list[Key]) -> dict[Key, V]:
+            loaded.append(loader())
+            return {key: loaded[-1]}
+
+        entry = self.load_many([key], load, options).get(key)
+        if entry is not None:
+            return entry.value  # type: ignore[no-any-return]
+        # A loader of many may have left out this key, which is remembered; this one is asked all the same.
+        return loaded[-1] if loaded else loader()
 
     def load_many(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> dict[Key, Entry]:
         """Return the entries of keys, found or loaded; those that are due are reloaded in the background."""
@@ -119,11 +146,10 @@ class Engine:
         if missing:
             self.start()
             found |= self._reader.load_many(missing, loader, options, held)
-        now = self.clock.now()
-        due = [key for key, entry in found.items() if judge(entry, now) is State.DUE]
+        due = [key for key, entry in found.items() if self._reader.leader.is_due(entry, options)]
         if due:
             self._reader.reload_soon(due, loader, options)
-        return found
+        return present(found)
 
     def _look_in_memory(self, keys: list[Key]) -> tuple[dict[Key, Entry], dict[Key, Entry]]:
         """Return what L1 has and may be served, and what it has but cannot vouch for."""
@@ -143,11 +169,12 @@ class Engine:
 
     # -- writing ---------------------------------------------------------------------------------------
 
-    def put(self, values: Mapping[Key, Any], options: EntryOptions) -> None:
+    def put(self, values: Mapping[Key, Any], options: EntryOptions, *, durable: bool = False) -> None:
         """Store values."""
         self.start()
         make_entry = self._maker(options)
-        self._coherence.put({key: make_entry(value) for key, value in values.items()}, options.tier)
+        entries = {key: make_entry(value) for key, value in values.items()}
+        self._coherence.put(entries, options.tier, durable=durable)
 
     def write(self, key: Key, value: Any, writer: Writer, options: EntryOptions) -> None:
         """Write a value to its source, then bring the tiers in line."""
@@ -156,29 +183,30 @@ class Engine:
 
     def _maker(self, options: EntryOptions) -> Callable[[Any], Entry]:
         stamps = self.stamps.current(options.tags)
-        leader = self._reader.leader
-        return lambda value: leader.make_entry(value, options, stamps)
+        return lambda value: self._entries.make(value, options, stamps)
 
-    def drop(self, keys: list[Key]) -> int:
+    def drop(self, keys: list[Key], *, durable: bool = False) -> int:
         """Remove keys and return how many entries there were."""
         self.start()
-        return self._coherence.drop(keys) if keys else 0
+        return self._coherence.drop(keys, durable=durable) if keys else 0
 
-    def invalidate(self, keys: list[Key], pattern: Pattern | None, tags: list[str]) -> int:
+    def invalidate(
+        self, keys: list[Key], pattern: Pattern | None, tags: list[str], *, durable: bool = False
+    ) -> int:
         """Forget keys, what matches a pattern, and what is under tags."""
         self.start()
-        return self._coherence.invalidate(keys, pattern, tags)
+        return self._coherence.invalidate(keys, pattern, tags, durable=durable)
 
-    def clear(self) -> None:
+    def clear(self, *, durable: bool = False) -> None:
         """Forget the namespace."""
         self.start()
-        self._coherence.drop_everything()
+        self._coherence.drop_everything(durable=durable)
 
     # -- the rest --------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Listen to the bus, if that has not begun, or a fork has ended it, and install what is missing."""
-        self.bus.start(self._coherence.receive, self._host)
+        self.bus.start(self._receiver.receive, self._host)
         if self._uninstalled:
             try:
                 self._install()
@@ -193,7 +221,7 @@ class Engine:
 
     def initialize(self, *, strict: bool) -> None:
         """Connect to all servers and start."""
-        self.bus.start(self._coherence.receive, self._host)
+        self.bus.start(self._receiver.receive, self._host)
         self._install()
         self.bus.wait_joined(_LONGEST_JOIN)
         for name, report in self.health().tiers.items():
@@ -260,7 +288,7 @@ class Engine:
 
     def close(self) -> None:
         """Finish background reloads, stop listening, and close the tiers."""
-        self._reader.background.close()
+        self._reader.close()
         self.bus.close()
         self.stack.close()
 
@@ -279,15 +307,21 @@ class Engine:
             is_current=self.stamps.are_current,
             stamp=self.stamps.current,
             collapse=collapse,
-            on_replayed=self._on_replayed,
+            on_replayed=functools.partial(self._on_replayed, tier.name),
+            failover_window=self._failover_window,
         )
 
     def _on_stamps_changed(self, stamps: Mapping[str, str], number: int) -> None:
         if self.stack.memory is not None:
             self.stack.memory.replace_stamps(stamps, number)
 
-    def _on_replayed(self, pending: Pending) -> None:
-        self._coherence.announce_replayed(pending)
+    def _on_replayed(self, tier: CacheTier, pending: Pending) -> None:
+        self._coherence.spread_replayed(tier, pending)
+
+
+def present(entries: Mapping[Key, Entry]) -> dict[Key, Entry]:
+    """Return the entries that have a value, without those that say that there is none."""
+    return {key: entry for key, entry in entries.items() if entry.value is not MISSING}
 
 
 def _peek_nothing(_: Key) -> None:

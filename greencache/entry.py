@@ -4,12 +4,17 @@ import enum
 import math
 from typing import Any, TypeAlias
 
-from greencache.typing import CacheTier, Seconds
+from greencache.typing import MISSING, CacheTier, Seconds
 
-__all__ = ["Entry", "Stamps", "State", "judge", "remaining"]
+__all__ = ["XFETCH_REACH", "Entry", "Stamps", "State", "is_due_early", "judge", "remaining"]
 
 Stamps: TypeAlias = tuple[tuple[str, str], ...]
 """Pairs of a tag and the stamp that was current before the load began; the tag "" is the namespace."""
+
+
+XFETCH_REACH = 37.0
+"""How many load times before its end an entry can be found due early: no draw of a 53-bit random number
+reaches farther, since -ln(2**-53) is 36.7."""
 
 
 class State(enum.IntEnum):
@@ -31,7 +36,8 @@ class Entry:
     Not changed once it can be seen by more than its maker, but for `marked`.
 
     Args:
-        value: The user's object.
+        value: The user's object; `MISSING` to remember that the source has none. Such an entry is always
+            due, so that whoever serves fresh entries without a second look passes it by.
         fresh_until: When it stops being fresh; `math.inf` for never.
         stale_until: When it is gone; not before `fresh_until`.
         due_at: When a background reload becomes due; `fresh_until` if not given.
@@ -72,6 +78,8 @@ class Entry:
         self.fresh_until = fresh_until
         self.stale_until = max(stale_until, fresh_until)
         self.due_at = fresh_until if due_at is None else min(due_at, fresh_until)
+        if value is MISSING:
+            self.due_at = -math.inf
         self.created = created
         self.stamps = stamps
         self.tier = tier
@@ -93,13 +101,22 @@ class Entry:
         Args:
             until: When this tier stops calling it fresh, in seconds of the process's clock.
         """
-        if until >= self.fresh_until:
-            return self
+        return self if until >= self.fresh_until else self._until(until, self.due_at)
+
+    def revived(self, until: Seconds) -> "Entry":
+        """Return the entry as one that is fresh for a while, whatever it is now, but kept no longer.
+
+        Args:
+            until: When its source may be asked again, in seconds of the process's clock.
+        """
+        return self._until(max(self.fresh_until, min(until, self.stale_until)), until)
+
+    def _until(self, until: Seconds, due_at: Seconds) -> "Entry":
         return Entry(
             self.value,
             until,
             self.stale_until,
-            due_at=min(self.due_at, until),
+            due_at=due_at,
             created=self.created,
             stamps=self.stamps,
             tier=self.tier,
@@ -126,6 +143,25 @@ def judge(entry: Entry, now: Seconds) -> State:
     if now < entry.stale_until:
         return State.STALE
     return State.GONE
+
+
+def is_due_early(entry: Entry, now: Seconds, beta: float, draw: float) -> bool:
+    """Return whether one reader of many should reload an entry that has not expired (XFetch).
+
+    Each reader decides by itself, the likelier the nearer the end is and the longer a load takes, so that
+    about one does so in good time (Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache
+    Stampede Prevention", PVLDB 8(8), 2015, figure 3).
+
+    Args:
+        entry: What was found; due since `XFETCH_REACH` times beta times its cost before its end, also where
+            a tier near the reader asks below again before that end.
+        now: Seconds of the clock that the entry's times are in.
+        beta: Above 1 favours early reloads, below 1 late ones.
+        draw: A random number of at least 0 and less than 1.
+    """
+    reach = entry.cost * beta
+    end = max(entry.fresh_until, entry.due_at + XFETCH_REACH * reach)
+    return now - reach * math.log(1.0 - draw) >= end
 
 
 def remaining(moment: Seconds, now: Seconds) -> Seconds | None:

@@ -5,7 +5,8 @@ flight, because it carries a `concurrent.futures.Future`.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from typing import Any
 
@@ -19,13 +20,17 @@ class Flight:
     """A load that is under way.
 
     Args:
-        owner: The identity of the thread, or greenlet, that loads.
+        owner: The identity of the thread, or greenlet, that began it.
     """
 
-    __slots__ = ("_future", "owner")
+    __slots__ = ("_future", "began", "meanwhile", "owner")
 
     def __init__(self, owner: int) -> None:
         self.owner = owner
+        self.began = time.monotonic()
+        """When, for whoever asks what it is waiting for."""
+        self.meanwhile: Any = None
+        """What may be had by whoever cannot wait until it lands; `None` for nothing."""
         self._future: Future[Any] = Future()
 
     @property
@@ -61,19 +66,27 @@ class FlightTable:
     def __len__(self) -> int:
         return len(self._flights)
 
-    def join(self, key: Key) -> tuple[Flight, bool]:
-        """Return the flight of a key, and whether the caller leads it and so must land it."""
-        owner = threading.get_ident()
+    def join(self, key: Key, inside: Collection[Flight] = ()) -> tuple[Flight, bool]:
+        """Return the flight of a key, and whether the caller leads it and so must land it.
+
+        Args:
+            key: What is to be loaded.
+            inside: The flights that the caller is itself a part of, and so cannot wait for.
+        """
         with self._lock:
             flight = self._flights.get(key)
-            if flight is not None and flight.owner != owner:
+            if flight is not None and flight not in inside:
                 return flight, False
             # A leader that comes here again, from within its own loader, loads for itself: nobody else
             # joins this inner flight, since the outer one keeps its place in the table.
-            inner = Flight(owner)
+            inner = Flight(threading.get_ident())
             if flight is None:
                 self._flights[key] = inner
             return inner, True
+
+    def under_way(self, key: Key) -> Flight | None:
+        """Return the flight of a key that others can join, without joining it."""
+        return self._flights.get(key)
 
     def land(self, key: Key, flight: Flight, found: Any) -> None:
         """Hand what was found to all who wait, and end the flight."""

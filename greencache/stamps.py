@@ -6,12 +6,13 @@ the old one, without a scan and without lists of members.
 
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from greencache.bus.base import Bus
 from greencache.clock import Clock
 from greencache.entry import Stamps
 from greencache.forks import after_fork_in_child
+from greencache.keys import ANY_TAG
 from greencache.tiers.guarded import GuardedTier
 from greencache.typing import Seconds
 
@@ -69,6 +70,28 @@ class StampTable:
         known = self._known(names, ask=True)
         return tuple((name, known[name]) for name in names)
 
+    def before_load(self, tags: Iterable[str]) -> dict[str, str]:
+        """Return the stamps of the namespace, of tags, and of any tag at all, before a load begins."""
+        return self._known((NAMESPACE, *tags, ANY_TAG), ask=True)
+
+    def since(self, before: Mapping[str, str], tags: Collection[str]) -> dict[str, str] | None:
+        """Return the stamps that tags had at an earlier moment, although nobody had asked for them then.
+
+        Args:
+            before: The answer of `before_load` at that moment.
+            tags: Tags that are known only now.
+
+        Returns:
+            `None` if that cannot be told, because some tag has been invalidated since.
+        """
+        if not tags:
+            return {}
+        # In this order: who invalidates a tag first replaces the stamp of any tag. So if that one is still
+        # what it was, the stamps read before it are too.
+        stamps = self._known(tuple(tags), ask=True, is_asked_anew=True)
+        any_tag = self._known((ANY_TAG,), ask=True, is_asked_anew=True)
+        return stamps if any_tag[ANY_TAG] == before[ANY_TAG] else None
+
     def are_current(self, stamps: Stamps) -> bool:
         """Return whether none of these has been replaced, as far as can be known.
 
@@ -78,10 +101,21 @@ class StampTable:
         known = self._known([tag for tag, _ in stamps], ask=False)
         return all(known.get(tag) == token for tag, token in stamps)
 
+    def remembered(self, tags: Iterable[str]) -> dict[str, str]:
+        """Return the stamps of tags as this process knows them, asking nobody: they may be outdated."""
+        tokens = self._tokens
+        return {tag: token for tag in tags if (token := tokens.get(tag)) is not None}
+
     @staticmethod
     def mint(tags: Iterable[str]) -> dict[str, str]:
-        """Return new stamps for tags; they are current once the authority has them."""
-        return {tag: secrets.token_hex(8) for tag in tags}
+        """Return new stamps for tags, in the order in which they are to be replaced.
+
+        They are current once the authority has them. The stamp of any tag comes first: see `since`.
+        """
+        names = dict.fromkeys(tags)
+        if names.keys() - {NAMESPACE}:
+            names = {ANY_TAG: None} | names
+        return {tag: secrets.token_hex(8) for tag in names}
 
     def expect(self, stamps: Mapping[str, str]) -> None:
         """Note that stamps were replaced, by this process or another, and forget what carries others.
@@ -112,8 +146,8 @@ class StampTable:
             self._tokens.clear()
             self._confirmed.clear()
 
-    def _known(self, tags: Sequence[str], *, ask: bool) -> dict[str, str]:
-        doubtful = [tag for tag in tags if not self._is_vouched_for(tag)]
+    def _known(self, tags: Sequence[str], *, ask: bool, is_asked_anew: bool = False) -> dict[str, str]:
+        doubtful = [tag for tag in tags if is_asked_anew or not self._is_vouched_for(tag)]
         read = self._read(doubtful) if doubtful and self.keepers else {}
         tokens = self._tokens
         known = {tag: token for tag in tags if (token := tokens.get(tag)) is not None} | read

@@ -6,12 +6,14 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 __all__ = [
     "MISSING",
+    "NOT_MODIFIED",
     "UNSET",
     "BatchLoader",
     "CacheTier",
     "Key",
     "Loader",
     "Missing",
+    "NotModified",
     "Seconds",
     "Unset",
     "Writer",
@@ -50,6 +52,7 @@ class CacheTier(enum.IntEnum):
 
 class _Sentinel(enum.Enum):
     MISSING = "MISSING"
+    NOT_MODIFIED = "NOT_MODIFIED"
     UNSET = "UNSET"
 
     def __repr__(self) -> str:
@@ -62,6 +65,10 @@ class _Sentinel(enum.Enum):
 Missing: TypeAlias = Literal[_Sentinel.MISSING]
 MISSING: Final = _Sentinel.MISSING
 """Stands for a value that is not cached; `None` is a value like any other."""
+
+NotModified: TypeAlias = Literal[_Sentinel.NOT_MODIFIED]
+NOT_MODIFIED: Final = _Sentinel.NOT_MODIFIED
+"""What a loader returns for a stale value that it was shown and that its source still vouches for."""
 
 Unset: TypeAlias = Literal[_Sentinel.UNSET]
 UNSET: Final = _Sentinel.UNSET

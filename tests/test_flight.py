@@ -43,7 +43,7 @@ def test_a_leader_that_asks_again_leads_an_inner_flight_of_its_own():
     """It would wait for itself; the outer flight keeps its place for others."""
     table = FlightTable()
     outer, _ = table.join("k")
-    inner, is_leader = table.join("k")
+    inner, is_leader = table.join("k", inside=[outer])
     assert is_leader
     assert inner is not outer
     table.land("k", inner, 1)

@@ -2,9 +2,11 @@
 
     gc:v:{ns:KEY}    an entry
     gc:l:{ns:KEY}    the lease on it; the same hash tag, so both live in one slot of a Cluster
+    gc:w:{ns:KEY}    there while somebody waits for a load of the key; in the same slot too
     gc:s:{ns}:TAG    the current stamp of a tag; of the whole namespace when TAG is empty
     gc:b:{ns}        the bus
     gc:n:{ns}        up to where on the bus a host's own Redis has been brought
+    gc:d:{ns}        written by whoever waits for a replica to have what came before, gone a second later
 
 No two of them can be equal, whatever users put into keys and tags: the letter behind `gc:` tells the kinds
 apart, a namespace has neither colons nor braces, and braces in keys and tags are escaped.
@@ -26,15 +28,17 @@ class RedisNames:
         InvalidKeyError: If it is no namespace.
     """
 
-    __slots__ = ("_leases", "_stamps", "_values", "bus", "position")
+    __slots__ = ("_leases", "_stamps", "_values", "_waiters", "bus", "durable", "position")
 
     def __init__(self, namespace: str) -> None:
         name = check_namespace(namespace)
         self._values = f"gc:v:{{{name}:"
         self._leases = f"gc:l:{{{name}:"
+        self._waiters = f"gc:w:{{{name}:"
         self._stamps = f"gc:s:{{{name}}}:"
         self.bus = f"gc:b:{{{name}}}".encode()
         self.position = f"gc:n:{{{name}}}".encode()
+        self.durable = f"gc:d:{{{name}}}".encode()
 
     def value(self, key: Key) -> bytes:
         """Return where the entry of a key is."""
@@ -43,6 +47,10 @@ class RedisNames:
     def lease(self, key: Key) -> bytes:
         """Return where the lease on a key is."""
         return f"{self._leases}{storage_text(key)}}}".encode()
+
+    def waiters(self, key: Key) -> bytes:
+        """Return where it is noted that somebody waits for a load of a key."""
+        return f"{self._waiters}{storage_text(key)}}}".encode()
 
     def stamp(self, tag: str) -> bytes:
         """Return where the stamp of a tag is."""

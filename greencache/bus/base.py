@@ -12,7 +12,7 @@ __all__ = ["Bus", "HostMemory", "Message", "MessageHandler", "MessageKind", "Nul
 
 
 class MessageKind(enum.StrEnum):
-    """What must be forgotten."""
+    """What must be forgotten, or done."""
 
     DROP = "drop"
     """The named keys."""
@@ -20,6 +20,8 @@ class MessageKind(enum.StrEnum):
     """The keys that match a pattern."""
     STAMP = "stamp"
     """Everything that carries another stamp than these."""
+    LANDED = "landed"
+    """Nothing; but who waits for a load of these keys should look again."""
     JOINED = "joined"
     """Made by a listener itself: it hears everything from now on, and can prove nothing this process
     learned before."""
@@ -34,7 +36,7 @@ class Message:
 
     Args:
         kind: What must be forgotten.
-        keys: The keys of a drop.
+        keys: The keys of a drop, or of loads that have ended.
         pattern: The text of the pattern of a match.
         stamps: The new stamps by tag; the tag "" is the namespace.
         host: The servers above the authority on which the sender has done the same already; whoever

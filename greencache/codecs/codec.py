@@ -7,12 +7,12 @@ from typing import Any, Literal, TypeAlias, get_args
 from greencache.clock import Clock, SystemClock
 from greencache.codecs import envelope
 from greencache.codecs.compressors import Compressor, compressor_by_id
-from greencache.codecs.envelope import HAS_DIGEST, IS_SIGNED, Header
+from greencache.codecs.envelope import HAS_DIGEST, IS_ABSENT, IS_SIGNED, Header
 from greencache.codecs.serializers import MessagePackSerializer, Serializer, readers_beside
 from greencache.codecs.signer import Signer
 from greencache.entry import Entry
 from greencache.errors import ConfigurationError, DecodeError, EncodeError
-from greencache.typing import CacheTier
+from greencache.typing import MISSING, UNSET, CacheTier
 
 __all__ = ["Checksum", "Codec"]
 
@@ -85,11 +85,12 @@ class Codec:
         Raises:
             EncodeError: If the value, or another part, cannot be written, and where in the value that is.
         """
-        plain = self._dump(entry.value)
+        is_absent = entry.value is MISSING
+        plain = self._dump(None if is_absent else entry.value)
         compressor, stored = self._compress(plain)
         try:
             data = envelope.seal(
-                flags=self._flags,
+                flags=self._flags | (IS_ABSENT if is_absent else 0),
                 serializer=self.serializer.id,
                 compressor=compressor,
                 tier=entry.tier or 0,
@@ -130,12 +131,30 @@ class Codec:
             # constructor of a standard type. Each has errors of its own, and these may quote the value.
             raise DecodeError(f"the payload cannot be read: {type(error).__name__}", "payload") from error
 
+    def decode_frame(self, key: str, data: bytes) -> Entry:
+        """Return the entry with `UNSET` for its value, which need not be one that can be read here.
+
+        Raises:
+            DecodeError: As of `decode`, but for the reasons that concern the payload.
+        """
+        header, _, _ = self._opened(key, data)
+        try:
+            return self._entry(header, data, UNSET)
+        except UnicodeDecodeError:
+            raise DecodeError("the stamps are not UTF-8", "header") from None
+
     def _decode(self, key: str, data: bytes) -> Entry:
+        header, digest, stored = self._opened(key, data)
+        value = self._load(header, digest, stored)
+        return self._entry(header, data, MISSING if header.flags & IS_ABSENT else value)
+
+    def _opened(self, key: str, data: bytes) -> tuple[Header, bytes, memoryview]:
         if len(data) > self._max_size:
             raise DecodeError(f"{len(data)} bytes, this codec reads up to {self._max_size}", "size")
         envelope.check_magic(data)
-        header, digest, stored = envelope.open_envelope(data, self._verified(data), key.encode())
-        value = self._load(header, digest, stored)
+        return envelope.open_envelope(data, self._verified(data), key.encode())
+
+    def _entry(self, header: Header, data: bytes, value: Any) -> Entry:
         if header.tier >= len(_TIERS) or not _are_times(*header[5:10]):
             raise DecodeError("a tier or a time that no entry has", "header")
         shift = self._clock.wall() - self._clock.now()
@@ -183,6 +202,8 @@ class Codec:
     def _times(self, entry: Entry) -> tuple[float, float, float, float, float]:
         shift = self._clock.wall() - self._clock.now()
         fresh_until, stale_until, due_at = entry.fresh_until, entry.stale_until, entry.due_at
+        if entry.value is MISSING:
+            due_at = fresh_until  # always due is no time, and known without
         times = entry.created, fresh_until + shift, stale_until + shift, due_at + shift, entry.cost
         if not _are_times(*times):
             raise EncodeError(

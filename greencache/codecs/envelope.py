@@ -3,7 +3,8 @@
     offset  bytes
     0       3   magic C1 67 63: C1 opens neither MessagePack, JSON, pickle nor UTF-8; then "gc"
     3       1   version, 1
-    4       1   flags: 1 = signed, 2 = the payload's SHA-256 is present; all others 0
+    4       1   flags: 1 = signed, 2 = the payload's SHA-256 is present, 4 = there is no value, and the
+                payload is that of None; all others 0
     5       1   serializer: 1 = msgpack, 2 = json, 3 = pickle
     6       1   compressor: 0 = none, 1 = zlib, 2 = zstd, 3 = lz4, 4 = snappy
     7       1   deepest tier that keeps the entry, 1 to 4; 0 = all
@@ -37,10 +38,20 @@ from typing import Final, NamedTuple
 from greencache.entry import Stamps
 from greencache.errors import DecodeError, EncodeError
 
-__all__ = ["HAS_DIGEST", "IS_SIGNED", "Header", "check_magic", "open_envelope", "read_stamps", "seal"]
+__all__ = [
+    "HAS_DIGEST",
+    "IS_ABSENT",
+    "IS_SIGNED",
+    "Header",
+    "check_magic",
+    "open_envelope",
+    "read_stamps",
+    "seal",
+]
 
 IS_SIGNED: Final = 1
 HAS_DIGEST: Final = 2
+IS_ABSENT: Final = 4
 
 _MAGIC: Final = b"\xc1gc\x01"
 _FIXED: Final = struct.Struct(">4s4B5d2H3I")
@@ -149,7 +160,7 @@ def open_envelope(data: bytes, end: int, key: bytes) -> tuple[Header, bytes, mem
     view = memoryview(data)
     if zlib.crc32(view[:stop]) != _CRC.unpack_from(data, stop)[0]:
         raise DecodeError("the checksum does not match: damaged", "checksum")
-    if header.flags > IS_SIGNED | HAS_DIGEST:
+    if header.flags > IS_SIGNED | HAS_DIGEST | IS_ABSENT:
         raise DecodeError("flags that this version does not know", "header")
     if data[key_start:key_end] != key:
         raise DecodeError("written for another key", "key")

@@ -76,6 +76,10 @@ def _ttl_or_per_tier(value: Any) -> Any:
     return value if value == "per-tier" else parse_optional_duration(value)
 
 
+def _or_unset(seconds: float | None) -> float | Unset:
+    return UNSET if seconds is None else seconds
+
+
 class DefaultsConfig(Settings):
     """Options of entries for which the call gives none."""
 
@@ -83,12 +87,31 @@ class DefaultsConfig(Settings):
     stale_ttl: Annotated[float, BeforeValidator(parse_duration)] = 0.0
     jitter: Fraction = 0.0
     refresh_ahead: Fraction = 1.0
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    negative_ttl: OptionalDuration = None
+    retry_after: Annotated[float, BeforeValidator(parse_duration)] = 0.0
+    soft_timeout: OptionalDuration = None
+    hard_timeout: OptionalDuration = None
+
+    @model_validator(mode="after")
+    def _check_refreshes(self) -> Self:
+        if self.beta and self.refresh_ahead < 1:
+            raise ValueError("expected refresh_ahead or beta, not both: each says when to reload early")
+        return self
 
     def options(self) -> EntryOptions:
         """Return them as the cache takes them."""
         ttl: float | Unset | None = UNSET if self.ttl == "per-tier" else self.ttl
         return EntryOptions(
-            ttl=ttl, stale_ttl=self.stale_ttl, jitter=self.jitter, refresh_ahead=self.refresh_ahead
+            ttl=ttl,
+            stale_ttl=self.stale_ttl,
+            jitter=self.jitter,
+            refresh_ahead=UNSET if self.beta else self.refresh_ahead,
+            beta=self.beta or UNSET,
+            negative_ttl=_or_unset(self.negative_ttl),
+            retry_after=self.retry_after or UNSET,
+            soft_timeout=_or_unset(self.soft_timeout),
+            hard_timeout=_or_unset(self.hard_timeout),
         )
 
 

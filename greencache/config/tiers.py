@@ -70,7 +70,7 @@ class ServerConfig(Settings):
     connect_timeout: Duration = 1.0
     deadline: Duration = 5.0
     max_connections: Count = 50
-    lease_ttl: Duration = 10.0
+    lease_ttl: Duration = 5.0
     max_entry_size: Size = 8_000_000
     retry: RetryConfig = RetryConfig()
     breaker: BreakerConfig = BreakerConfig()

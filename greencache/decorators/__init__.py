@@ -69,6 +69,11 @@ def cached(
     stale_ttl: Seconds | Unset = UNSET,
     refresh_ahead: float | Unset = UNSET,
     jitter: float | Unset = UNSET,
+    beta: float | Unset = UNSET,
+    negative_ttl: Seconds | Unset = UNSET,
+    retry_after: Seconds | Unset = UNSET,
+    soft_timeout: Seconds | Unset = UNSET,
+    hard_timeout: Seconds | Unset = UNSET,
 ) -> CachedDecorator:
     """Keep the results of a function, by its arguments.
 
@@ -88,6 +93,11 @@ def cached(
         stale_ttl: Further seconds that a result is kept, to be served when the function fails.
         refresh_ahead: Part of the ttl after which a call reloads the result in the background.
         jitter: Part of the ttl by which it is shortened at random.
+        beta: How early results are reloaded at random in the background; as of `EntryOptions`.
+        negative_ttl: Seconds that a `None` is fresh.
+        retry_after: Seconds that an expired result counts as fresh again after the function has failed.
+        soft_timeout: Seconds after which an expired result is returned while the function goes on.
+        hard_timeout: Seconds after which a call raises `LoadTimeoutError` while the function goes on.
 
     Raises:
         ConfigurationError: Options that contradict the function's signature, or a function that shares its
@@ -96,7 +106,16 @@ def cached(
         UnsupportedFunctionError: A generator or coroutine function.
     """
     options = _given_options(
-        ttl=ttl, tier=tier, stale_ttl=stale_ttl, refresh_ahead=refresh_ahead, jitter=jitter
+        ttl=ttl,
+        tier=tier,
+        stale_ttl=stale_ttl,
+        refresh_ahead=refresh_ahead,
+        jitter=jitter,
+        beta=beta,
+        negative_ttl=negative_ttl,
+        retry_after=retry_after,
+        soft_timeout=soft_timeout,
+        hard_timeout=hard_timeout,
     )
 
     def decorate(function: Any) -> Any:
@@ -119,6 +138,11 @@ def cached_with_invalidation(
     stale_ttl: Seconds | Unset = UNSET,
     refresh_ahead: float | Unset = UNSET,
     jitter: float | Unset = UNSET,
+    beta: float | Unset = UNSET,
+    negative_ttl: Seconds | Unset = UNSET,
+    retry_after: Seconds | Unset = UNSET,
+    soft_timeout: Seconds | Unset = UNSET,
+    hard_timeout: Seconds | Unset = UNSET,
 ) -> InvalidatedDecorator:
     """Keep the results of a function until the functions that write have made them wrong.
 
@@ -134,7 +158,16 @@ def cached_with_invalidation(
     After `set_factor("DE", 380.0)` has returned, the next `factor("DE")` runs the function again.
     """
     options = _given_options(
-        ttl=ttl, tier=tier, stale_ttl=stale_ttl, refresh_ahead=refresh_ahead, jitter=jitter
+        ttl=ttl,
+        tier=tier,
+        stale_ttl=stale_ttl,
+        refresh_ahead=refresh_ahead,
+        jitter=jitter,
+        beta=beta,
+        negative_ttl=negative_ttl,
+        retry_after=retry_after,
+        soft_timeout=soft_timeout,
+        hard_timeout=hard_timeout,
     )
 
     def decorate(function: Any) -> Any:

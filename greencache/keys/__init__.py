@@ -2,6 +2,7 @@
 
 from greencache.keys.arguments import arguments_text, bind_arguments, canonical_text, hash_arguments
 from greencache.keys.names import (
+    ANY_TAG,
     MAX_KEY_BYTES,
     check_key,
     check_namespace,
@@ -13,6 +14,7 @@ from greencache.keys.patterns import Pattern
 from greencache.keys.templates import MAX_PLAIN_BYTES, Template, hashed
 
 __all__ = [
+    "ANY_TAG",
     "MAX_KEY_BYTES",
     "MAX_PLAIN_BYTES",
     "Pattern",

@@ -6,6 +6,7 @@ from greencache.errors import InvalidKeyError
 from greencache.typing import Key
 
 __all__ = [
+    "ANY_TAG",
     "MAX_KEY_BYTES",
     "check_key",
     "check_namespace",
@@ -17,6 +18,9 @@ __all__ = [
 
 MAX_KEY_BYTES = 1024
 """The longest key or tag, in bytes of UTF-8."""
+
+ANY_TAG = "\0"
+"""Stands for all tags at once, so no tag of a user's may be called so."""
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -37,12 +41,15 @@ def check_key(key: object) -> Key:
 
 
 def check_tag(tag: object) -> str:
-    """Return `tag` if it can mark entries; the rules are those of keys.
+    """Return `tag` if it can mark entries; the rules are those of keys, and NUL alone is no tag.
 
     Raises:
         InvalidKeyError: As for `check_key`.
     """
-    return check_text(tag, "tag")
+    name = check_text(tag, "tag")
+    if name == ANY_TAG:
+        raise InvalidKeyError("expected a tag, got the NUL character alone, which stands for all tags")
+    return name
 
 
 def check_namespace(namespace: object) -> str:

@@ -5,29 +5,37 @@ import math
 import threading
 import time
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from greencache.errors import ConfigurationError, LoadTimeoutError
 from greencache.forks import after_fork_in_child
 from greencache.typing import Seconds
 
-__all__ = ["LoadGate"]
+__all__ = ["LOOK_AGAIN", "Door", "LoadGate", "Queue"]
 
-_LOOK_AGAIN: Seconds = 0.2
+LOOK_AGAIN: Seconds = 0.2
 """Who leaves wakes who is next; should it be interrupted before it can, who waits looks after this long."""
 
-_Arrivals: TypeAlias = "dict[int, threading.Lock | None]"
-"""Threads, or greenlets, in order of arrival; a lock for one that waits, released to wake it."""
+_Arrivals: TypeAlias = "dict[object, Door | None]"
+"""Loads in order of arrival; for one that waits, the door that it waits at."""
+
+
+class Door(Protocol):
+    """What a load waits at; a lock is one."""
+
+    def release(self) -> object:
+        """Let it look again whether it is in."""
+        ...
 
 
 class LoadGate:
     """Lets a number of loads through and queues the others, first come, first served.
 
-    Places are not counted but derived: the first `limit` threads that arrived and have not left are in. So
+    Places are not counted but derived: the first `limit` loads that arrived and have not left are in. So
     one atomic step on a dict takes a place and one gives it back; neither takes a lock, and no exception
     thrown into a thread or greenlet can come between a place and its record.
 
-    A load that begins within another one passes: it belongs to one that was let through, and if it
+    A load that begins within another one needs no place: it belongs to one that was let through, and if it
     waited, loads within loads could hold all places and wait for each other.
 
     Args:
@@ -41,8 +49,8 @@ class LoadGate:
     def __init__(self, limit: int | None, patience: Seconds) -> None:
         _require_limit(limit)
         _require_patience(patience)
-        self._limit = limit
-        self._patience = patience
+        self.limit = limit
+        self.patience = patience
         self._reset_after_fork()
         after_fork_in_child(self._reset_after_fork)
 
@@ -52,42 +60,67 @@ class LoadGate:
 
     @contextlib.contextmanager
     def passed(self) -> Iterator[None]:
-        """Hold a place while the body runs.
+        """Hold a place while the body runs; wait for it on this thread.
 
         Raises:
             LoadTimeoutError: If no place became free in time; the body has not run.
         """
-        limit, arrivals, me = self._limit, self._arrivals, threading.get_ident()
-        if limit is None or me in arrivals:
+        with self.queued() as queue:
+            deadline = time.monotonic() + self.patience
+            while not queue.is_in:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise self.refusal()
+                # A lock of one's own, since an exception in the Python code of a Condition, an Event or a
+                # Semaphore can leave theirs taken for ever.
+                door = threading.Lock()
+                door.acquire()
+                if not queue.waits_at(door):
+                    door.acquire(timeout=min(left, LOOK_AGAIN))
             yield
-            return
+
+    @contextlib.contextmanager
+    def queued(self) -> Iterator["Queue"]:
+        """Stand in the queue, and then hold a place, while the body runs."""
+        limit, arrivals, queue = self.limit, self._arrivals, Queue(self.limit, self._arrivals)
         try:
-            arrivals[me] = None
-            self._await_place(limit, arrivals, me)
-            yield
+            if limit is not None:
+                arrivals[queue] = None
+            yield queue
         finally:
             # First of all, since an exception may come after any call.
-            arrivals.pop(me, None)
-            _wake_first(limit, arrivals)
+            arrivals.pop(queue, None)
+            if limit is not None:
+                _wake_first(limit, arrivals)
 
-    def _await_place(self, limit: int, arrivals: _Arrivals, me: int) -> None:
-        deadline = time.monotonic() + self._patience
-        while not _is_in(limit, arrivals, me):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise LoadTimeoutError(
-                    f"expected one of {limit} places for loading within {self._patience:g} s, all were"
-                    f" taken; loads are slow, or max_concurrent_loads is low"
-                )
-            # A lock of one's own, since an exception in the Python code of a Condition, an Event or a
-            # Semaphore can leave theirs taken for ever.
-            door = threading.Lock()
-            door.acquire()
-            arrivals[me] = door
-            # Who left before the door could be seen has not opened it.
-            if not _is_in(limit, arrivals, me):
-                door.acquire(timeout=min(left, _LOOK_AGAIN))
-        arrivals[me] = None
+    def refusal(self) -> LoadTimeoutError:
+        """Return what is raised when no place became free in time."""
+        return LoadTimeoutError(
+            f"expected one of {self.limit} places for loading within {self.patience:g} s, all were taken;"
+            f" loads are slow, or max_concurrent_loads is low"
+        )
+
+
+class Queue:
+    """A load's place in the queue."""
+
+    __slots__ = ("_arrivals", "_limit")
+
+    def __init__(self, limit: int | None, arrivals: _Arrivals) -> None:
+        self._limit = limit
+        self._arrivals = arrivals
+
+    @property
+    def is_in(self) -> bool:
+        """Whether it is let through."""
+        # Copied in one atomic step. Places only move up, so who is in stays in.
+        return self._limit is None or self in list(self._arrivals)[: self._limit]
+
+    def waits_at(self, door: Door) -> bool:
+        """Wait at a door from now on, and return whether there is nothing to wait for any more."""
+        self._arrivals[self] = door
+        # Who left before the door could be seen has not opened it.
+        return self.is_in
 
 
 def _require_limit(limit: object) -> None:
@@ -100,11 +133,6 @@ def _require_limit(limit: object) -> None:
 def _require_patience(patience: object) -> None:
     if not (isinstance(patience, int | float) and 0 <= patience < math.inf):
         raise ConfigurationError(f"patience must be seconds from 0, and not endless, got {patience!r}")
-
-
-def _is_in(limit: int, arrivals: _Arrivals, me: int) -> bool:
-    # Copied in one atomic step. Places only move up, so who is in stays in.
-    return me in list(arrivals)[:limit]
 
 
 def _wake_first(limit: int, arrivals: _Arrivals) -> None:

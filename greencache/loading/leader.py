@@ -1,60 +1,61 @@
-"""What the leader of a flight does: descend, wait for other processes, load, climb."""
+"""What the leader of a flight does: descend, load, climb, and wait for other processes."""
 
-import time
-import types
+import random
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from greencache.entry import Entry, Stamps, State, judge
-from greencache.errors import InvalidArgumentError, UnsupportedFunctionError
+from greencache.entry import Entry, State, is_due_early, judge
 from greencache.events import Event, EventKind, Recorder
-from greencache.loading.gate import LoadGate
+from greencache.loading.keeper import Held, LeaseKeeper
+from greencache.loading.maker import EntryMaker
+from greencache.loading.steps import Call, Failed, LoaderError, Pause, Steps
 from greencache.options import EntryOptions
-from greencache.stamps import StampTable
 from greencache.stats import LoadCounters
 from greencache.strategies import Descent, Strategy
 from greencache.tiers.guarded import GuardedTier
+from greencache.tiers.memory import MemoryTier
 from greencache.tiers.stack import Stack
-from greencache.typing import BatchLoader, Key, Seconds
+from greencache.typing import MISSING, UNSET, Key, Seconds
+from greencache.waiters import Waiters
 
 __all__ = ["Leader"]
 
-_FIRST_PAUSE = 0.001
-_LONGEST_PAUSE = 0.02
+_FIRST_PAUSE: Seconds = 0.001
+_LONGEST_PAUSE: Seconds = 0.05
+"""Who waits is woken; this is for a holder that has died, and where nobody can tell."""
 
 
 class Leader:
-    """Finds keys in the tiers below L1, or loads them.
+    """Finds keys in the tiers below L1, or loads them, in steps.
 
     Args:
         stack: The tiers.
         strategy: The order in which they are read and filled.
-        stamps: The current stamps.
+        maker: Makes the entries of what was loaded.
         recorder: Is told of failed loads, and of stale values served.
-        patience: Seconds to wait for a load of another process before loading oneself.
-        max_loads: How many loaders may run at once; `None` for any number.
-        sleep: Pauses between two looks at a load of another process.
+        patience: Seconds to wait for a load of another process before loading oneself; likewise the longest
+            time for which the leases of a load are extended.
+        draw: Returns a random number of at least 0 and less than 1.
     """
 
     def __init__(
         self,
         stack: Stack,
         strategy: Strategy,
-        stamps: StampTable,
+        maker: EntryMaker,
         *,
         recorder: Recorder,
-        patience: Seconds = 10.0,
-        max_loads: int | None = None,
-        sleep: Callable[[Seconds], None] | None = None,
+        patience: Seconds,
+        draw: Callable[[], float] = random.random,
     ) -> None:
         self.counters = LoadCounters()
+        self.waiters = Waiters()
+        self.keeper = LeaseKeeper(patience)
         self._stack = stack
         self._strategy = strategy
-        self._stamps = stamps
+        self._maker = maker
         self._recorder = recorder
         self._patience = patience
-        self._gate = LoadGate(max_loads, patience)
-        self._sleep = sleep
+        self._draw = draw
         self.now = stack.clock.now
 
     def find(self, keys: list[Key], held: Mapping[Key, Entry]) -> dict[Key, Entry]:
@@ -72,68 +73,68 @@ class Leader:
         return descent.found | descent.served
 
     def find_or_load(
-        self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions, held: Mapping[Key, Entry]
-    ) -> dict[Key, Entry]:
+        self,
+        keys: list[Key],
+        options: EntryOptions,
+        held: Mapping[Key, Entry],
+        *,
+        meanwhile: Callable[[Mapping[Key, Entry]], object],
+    ) -> Steps[dict[Key, Entry]]:
         """Return what the tiers below L1 have, and load the rest.
 
         Args:
             keys: What to look for.
-            loader: Reads values from their source; is called once for what is missing.
             options: How loaded values are to be kept.
             held: What L1 has of them but could not serve as fresh.
+            meanwhile: Is told, before anything is loaded, what may be served by whoever cannot wait.
 
         Raises:
-            Exception: What the loader raised, if there is no stale value to serve instead.
+            LoaderError: What the loader raised, if there is no stale value to serve instead.
         """
         with Descent() as descent:
             self._hold(held, descent)
             elector = self._stack.elector(options.tier)
             self._strategy.descend(self._stack, keys, descent, elector=elector)
             self._note_degraded(descent)
+            meanwhile(descent.stale)
             mine = [key for key in descent.lacks(keys) if key not in descent.elsewhere]
-            loaded = self._load(mine, loader, options, descent) if mine else {}
+            loaded = yield from self._load(mine, options, descent)
             # Filled before others are waited for: they may be waiting for this.
             self._strategy.climb(self._stack, descent, descent.found | loaded)
-            others = [key for key in descent.lacks(keys) if key not in loaded]
-            if elector is not None:
-                loaded |= self._await_others(others, loader, options, descent, elector)
+            others = [key for key in descent.lacks(keys) if key not in loaded and key in descent.elsewhere]
+            if elector is not None and others:
+                loaded |= yield from self._await_others(others, options, descent, elector)
         return descent.found | descent.served | loaded
 
-    def reload(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> dict[Key, Entry]:
-        """Load keys whatever the tiers have, and store what was loaded unless it was dropped meanwhile.
+    def reload(self, keys: list[Key], options: EntryOptions) -> Steps[dict[Key, Entry]]:
+        """Load keys although they are there, and store what was loaded unless it was dropped meanwhile.
 
         Returns:
-            What was loaded; nothing of a key that another process is loading.
+            What was loaded; nothing of a key that another process is loading, or has just loaded.
         """
         with Descent() as descent:
-            self._strategy.reserve_all(self._stack, keys, descent)
+            elector = self._stack.elector(options.tier)
+            self._strategy.reserve_all(self._stack, keys, descent, elector=elector)
             mine = [key for key in keys if key not in descent.elsewhere]
-            loaded = self._load(mine, loader, options, descent) if mine else {}
-            self._strategy.climb(self._stack, descent, loaded)
+            if elector is not None and mine:
+                there, descent.stale = elector.look(mine)
+                # Another process may have been at it since this one looked.
+                descent.found = {k: e for k, e in there.items() if not self.is_due(e, options)}
+                descent.give_up(elector, descent.found)
+                descent.set_aside(there)
+            elif self._stack.memory is not None:
+                descent.set_aside(self._stack.memory.get_many(mine))
+            loaded = yield from self._load(descent.lacks(mine), options, descent, is_awaited=False)
+            self._strategy.climb(self._stack, descent, descent.found | loaded)
         return loaded
 
-    def make_entry(self, value: Any, options: EntryOptions, stamps: Stamps, cost: Seconds = 0.0) -> Entry:
-        """Return a new entry for a value that is at least as new as its stamps.
-
-        Raises:
-            UnsupportedFunctionError: If the value is a coroutine, which can be awaited only once.
-        """
-        if isinstance(value, types.CoroutineType):
-            value.close()
-            raise UnsupportedFunctionError("expected a value, got a coroutine; the loader must not be async")
-        clock = self._stack.clock
-        now = clock.now()
-        due, fresh, stale = options.lifetime(self._stack.default_ttl(options.tier))
-        return Entry(
-            value,
-            now + fresh,
-            now + stale,
-            due_at=now + due,
-            created=clock.wall(),
-            stamps=stamps,
-            tier=options.tier,
-            cost=cost,
-        )
+    def is_due(self, entry: Entry, options: EntryOptions) -> bool:
+        """Return whether an entry that can be served should be reloaded in the background."""
+        now = self.now()
+        if judge(entry, now) is not State.DUE or entry.value is MISSING:
+            return False
+        beta = options.beta
+        return beta is UNSET or not beta or is_due_early(entry, now, beta, self._draw())
 
     def _hold(self, held: Mapping[Key, Entry], descent: Descent) -> None:
         """Keep what L1 has and could not serve: stale, or fresh but perhaps dropped elsewhere unheard."""
@@ -147,92 +148,125 @@ class Leader:
             self.counters.degraded += len(descent.served)
             self._recorder.record(Event(EventKind.DEGRADED, None, next(iter(descent.served))))
 
-    def _load(
-        self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions, descent: Descent
-    ) -> dict[Key, Entry]:
-        # Read before the load begins: a tag that is invalidated meanwhile has another stamp afterwards.
-        stamps = self._stamps.current(options.tags)
-        try:
-            with self._gate.passed():
-                values, cost = self._call(loader, keys)
-        except Exception as error:
-            self._serve_stale(keys, descent, error)
-            return {}
-        return {key: self.make_entry(values[key], options, stamps, cost) for key in keys if key in values}
+    # -- loading ---------------------------------------------------------------------------------------
 
-    def _call(self, loader: BatchLoader[Any], keys: list[Key]) -> tuple[Mapping[Key, Any], Seconds]:
-        """Return what a loader returns, and the seconds that it took."""
-        counters = self.counters
-        counters.loads += 1
-        started = self.now()
+    def _load(
+        self, keys: list[Key], options: EntryOptions, descent: Descent, *, is_awaited: bool = True
+    ) -> Steps[dict[Key, Entry]]:
+        """Return what was loaded to be stored; what is only to be served goes into the descent."""
+        if not keys:
+            return {}
+        # Before the load begins, so that what is invalidated meanwhile is known to be.
+        prospect = self._maker.prepare(keys, options, descent.stale)
+        load, counters = prospect.load, self.counters
         try:
-            # A list of its own: a loader may use it up.
-            values = loader(list(keys))
-        except Exception as error:
-            counters.failures += 1
-            self._recorder.record(
-                Event(EventKind.LOAD_FAILED, None, keys[0], {"error": type(error).__name__})
-            )
-            raise
+            with self.keeper.keeping(_leases_on(keys, descent)):
+                answer = yield Call(load)
         finally:
-            cost = self.now() - started
-            counters.seconds += cost
-        if not isinstance(values, Mapping):
-            raise InvalidArgumentError(
-                f"expected a loader of many keys to return a mapping, got {type(values).__name__}"
-            )
-        return values, cost
+            counters.loads += load.has_begun
+            counters.seconds += load.cost
+        if isinstance(answer, Failed):
+            if load.has_begun:
+                counters.failures += 1
+                detail = {"error": type(answer.error).__name__}
+                self._recorder.record(Event(EventKind.LOAD_FAILED, None, keys[0], detail))
+            if is_awaited:
+                self._serve_stale(keys, descent, answer.error)
+            if options.retry_after is not UNSET:
+                self._revive(keys, options.retry_after, descent)
+            return {}
+        loaded = self._maker.finish(prospect, answer, options)
+        descent.served.update(loaded.passed)
+        return loaded.stored
 
     def _serve_stale(self, keys: list[Key], descent: Descent, error: Exception) -> None:
         now = self.now()
         for key in keys:
             entry = descent.stale.get(key)
-            if entry is None or judge(entry, now) is State.GONE:
-                raise error
+            if entry is None or entry.value is MISSING or judge(entry, now) is State.GONE:
+                raise LoaderError(error)
             descent.served[key] = entry
         self.counters.stale_served += len(keys)
         self._recorder.record(Event(EventKind.STALE_SERVED, None, keys[0], {"error": type(error).__name__}))
 
+    def _revive(self, keys: list[Key], retry_after: Seconds, descent: Descent) -> None:
+        """Let entries count as fresh for a while, in every tier, unless they were dropped meanwhile."""
+        tier, leases = next((each for each in reversed(descent.leases) if each[1]), (None, {}))
+        is_own = isinstance(tier, MemoryTier) or tier in self._stack.ahead_of_authority
+        if tier is None or (is_own and not self._stack.is_heard):
+            return
+        # Looked at again: what was found on the way down may have been dropped before its lease was taken,
+        # and must not come back. What is there now can be dropped only together with the lease.
+        wanted = [key for key in keys if key in leases]
+        if isinstance(tier, MemoryTier):
+            there = tier.get_many(wanted)
+        else:
+            fresh, stale = tier.look(wanted)
+            there = fresh | stale
+        until = self.now() + retry_after
+        self._strategy.climb(self._stack, descent, {key: e.revived(until) for key, e in there.items()})
+
+    # -- waiting for others ----------------------------------------------------------------------------
+
     def _await_others(
-        self,
-        keys: list[Key],
-        loader: BatchLoader[Any],
-        options: EntryOptions,
-        descent: Descent,
-        elector: GuardedTier,
-    ) -> dict[Key, Entry]:
+        self, keys: list[Key], options: EntryOptions, descent: Descent, elector: GuardedTier
+    ) -> Steps[dict[Key, Entry]]:
         """Return what other processes were loading, or load it after them if they give up."""
         now = self.now()
         for key in keys:
-            entry = descent.stale.get(key) if key in descent.elsewhere else None
-            if entry is not None and judge(entry, now) is State.STALE:
+            entry = descent.stale.get(key)
+            if entry is not None and entry.value is not MISSING and judge(entry, now) is State.STALE:
                 self.counters.stale_served += 1
                 descent.served[key] = entry
-        waiting = [key for key in descent.lacks(keys) if key in descent.elsewhere]
-        if not waiting:
-            return {}
+        waiting = descent.lacks(keys)
         self.counters.waited += len(waiting)
-        before = set(descent.found)
-        left = self._watch(waiting, descent, elector)
-        loaded = self._load(left, loader, options, descent) if left else {}
-        arrived = {key: entry for key, entry in descent.found.items() if key not in before}
-        self._strategy.climb(self._stack, descent, arrived | loaded)
+        loaded: dict[Key, Entry] = {}
+        with self.waiters.waiting(waiting) as wake:
+            deadline = self.now() + self._patience
+            pause = _FIRST_PAUSE
+            while waiting:
+                found, left = self._look_again(waiting, descent, elector)
+                if self.now() >= deadline or not elector.is_up:
+                    left = descent.lacks(waiting)
+                # What was won is loaded before others are waited for: they may be waiting for this.
+                mine = yield from self._load(left, options, descent)
+                loaded |= mine
+                self._strategy.climb(self._stack, descent, found | mine)
+                waiting = [key for key in descent.lacks(waiting) if key not in left]
+                if waiting:
+                    yield Pause(pause, wake)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
         return loaded
 
-    def _watch(self, waiting: list[Key], descent: Descent, elector: GuardedTier) -> list[Key]:
-        """Look at the elector until keys were filled there, and return those left to this process."""
-        deadline = self.now() + self._patience
-        pause = _FIRST_PAUSE
-        left: list[Key] = []
-        while waiting and elector.is_up and self.now() < deadline:
-            # Looked up when it is called, so that a late monkey patch is honoured.
-            (self._sleep or time.sleep)(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-            descent.found.update(elector.look(waiting)[0])
+    def _look_again(
+        self, waiting: list[Key], descent: Descent, elector: GuardedTier
+    ) -> tuple[dict[Key, Entry], list[Key]]:
+        """Return what has been filled at the elector since, and which keys are this process's to load."""
+        found = elector.look(waiting)[0]
+        descent.found.update(found)
+        waiting = descent.lacks(waiting)
+        if waiting:
+            # A holder that gave up or died has left the lease to who asks first; who is refused is noted as
+            # waiting, and told by whoever lands after that.
+            self._strategy.reserve(elector, waiting, descent, elector=elector)
+            found |= {key: descent.found[key] for key in waiting if key in descent.found}
             waiting = descent.lacks(waiting)
-            if waiting:
-                # A holder that gave up or died has left the lease to who asks first.
-                self._strategy.reserve(elector, waiting, descent, elector=elector)
-                left += [key for key in descent.lacks(waiting) if key not in descent.elsewhere]
-                waiting = [key for key in descent.lacks(waiting) if key in descent.elsewhere]
-        return left + waiting
+        left = [key for key in waiting if key not in descent.elsewhere]
+        still = [key for key in waiting if key in descent.elsewhere]
+        if still:
+            # Whoever landed before this process was noted has told nobody.
+            late = elector.look(still)[0]
+            descent.found.update(late)
+            found |= late
+        return found, left
+
+
+def _leases_on(keys: list[Key], descent: Descent) -> list[Held]:
+    """Return the leases of servers on keys; those of L1 do not end by themselves."""
+    held: list[Held] = []
+    for tier, leases in descent.leases:
+        if not isinstance(tier, MemoryTier):
+            mine = {key: leases[key] for key in keys if key in leases}
+            if mine:
+                held.append((tier, mine))
+    return held

@@ -1,43 +1,66 @@
 """One load per key in this process: who comes first leads, the others wait."""
 
+import contextlib
+import math
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 from greencache.background import Background
 from greencache.bus.base import Bus
 from greencache.entry import Entry, State, judge
-from greencache.events import Recorder
+from greencache.errors import LoadTimeoutError
+from greencache.events import Event, EventKind, Recorder
 from greencache.flight import Flight, FlightTable
 from greencache.forks import after_fork_in_child
+from greencache.loading.driver import Driver
 from greencache.loading.leader import Leader
+from greencache.loading.load import loads_under_way, run_inside
 from greencache.options import EntryOptions
 from greencache.tiers.memory import MemoryTier
-from greencache.typing import BatchLoader, Key, Seconds
+from greencache.typing import MISSING, UNSET, BatchLoader, Key, Seconds
 
-__all__ = ["Reader"]
+__all__ = ["Entries", "Flights", "Reader", "deadlines", "offering"]
+
+Entries: TypeAlias = dict[Key, Entry]
+Flights: TypeAlias = dict[Key, Flight]
 
 
 class Reader:
     """Shares the leader's work among the threads, greenlets and tasks of a process.
 
     Args:
-        leader: Finds or loads.
+        leader: Finds or loads, in steps.
+        driver: Does, on a thread, what the steps ask for.
         memory: L1, if there is one.
         bus: Tells whether L1 may be believed.
-        recorder: Is told of reloads that failed.
+        recorder: Is told of stale values served in place of slow loads.
         patience: Seconds to wait for a leader before loading oneself.
+        background: Runs reloads that nobody waits for.
+        foreground: Runs loads that callers with a time-out wait for.
     """
 
     def __init__(
-        self, leader: Leader, memory: MemoryTier | None, bus: Bus, recorder: Recorder, *, patience: Seconds
+        self,
+        leader: Leader,
+        driver: Driver,
+        memory: MemoryTier | None,
+        bus: Bus,
+        recorder: Recorder,
+        *,
+        patience: Seconds,
+        background: Background,
+        foreground: Background,
     ) -> None:
         self.leader = leader
+        self.driver = driver
         self.flights = FlightTable()
-        self.background = Background(recorder=recorder)
+        self.background = background
+        self.foreground = foreground
+        self.patience = patience
         self._memory = memory
         self._bus = bus
-        self._patience = patience
+        self._recorder = recorder
         self._now = leader.now
         self._reset_after_fork()
         after_fork_in_child(self._reset_after_fork)
@@ -54,100 +77,218 @@ class Reader:
         Args:
             keys: What to look for, each once.
             loader: Reads values from their source.
-            options: How loaded values are to be kept.
+            options: How loaded values are to be kept, and how long they are waited for.
             held: What L1 has of them but could not serve as fresh.
 
         Raises:
+            LoadTimeoutError: If a value was not there in time.
             Exception: What a loader raised, if there is no stale value to serve instead.
         """
         found: dict[Key, Entry] = {}
-        waiting = keys
+        waiting, since = keys, self._now()
         while waiting:
-            led: dict[Key, Flight] = {}
-            joined: dict[Key, Flight] = {}
-            for key in waiting:
-                flight, is_leader = self.flights.join(key)
-                (led if is_leader else joined)[key] = flight
-            # Own flights land before others are waited for, so two batches that wait for each other's
-            # keys cannot hold each other up.
-            found.update(self._lead(led, loader, options, held))
-            found.update(self._follow(joined))
+            led, joined = self.join(waiting)
+            if options.has_timeout and led and self._lead_elsewhere(led, loader, options, held):
+                found.update(self._follow(joined | led, options, since, led))
+            else:
+                # Own flights land before others are waited for, so two batches that wait for each other's
+                # keys cannot hold each other up.
+                found.update(self._lead(led, loader, options, held))
+                found.update(self._follow(joined, options, since, {}))
             # What another leader did not find, with its own loader or in time, is one's own to load.
             waiting = [key for key in joined if key not in found]
         return found
 
+    def join(self, keys: Iterable[Key]) -> tuple[Flights, Flights]:
+        """Return the flights of keys: those that the caller leads, and so must land, and those of others."""
+        inside = [flight for load in loads_under_way() for flight in load.flights]
+        led: Flights = {}
+        joined: Flights = {}
+        for key in keys:
+            flight, is_leader = self.flights.join(key, inside)
+            (led if is_leader else joined)[key] = flight
+        return led, joined
+
+    # -- leading ---------------------------------------------------------------------------------------
+
+    def _lead(
+        self, led: Flights, loader: BatchLoader[Any], options: EntryOptions, held: Mapping[Key, Entry]
+    ) -> dict[Key, Entry]:
+        if not led:
+            return {}
+
+        def lead() -> dict[Key, Entry]:
+            found = self.landed_meanwhile(list(led))
+            wanted = [key for key in led if key not in found]
+            if wanted:
+                steps = self.leader.find_or_load(wanted, options, held, meanwhile=offering(led))
+                found |= self.driver.run(steps, loader, led.values())
+            return found
+
+        return self.landing(led, lead)
+
+    def landing(self, led: Flights, lead: Callable[[], dict[Key, Entry]]) -> dict[Key, Entry]:
+        """Return what was found, and hand it, or the error, to all who wait for these flights."""
+        try:
+            found = lead()
+        except Exception as error:
+            self.crash(led, error)
+            raise
+        except BaseException:
+            # This thread or greenlet is being ended, which is no reason to end those that wait for it.
+            self.land(led, {})
+            raise
+        self.land(led, found)
+        return found
+
+    def land(self, led: Flights, found: Mapping[Key, Entry]) -> None:
+        """Hand what was found to all who wait; who gets nothing looks for itself."""
+        for key, flight in led.items():
+            self.flights.land(key, flight, found.get(key))
+
+    def crash(self, led: Flights, error: Exception) -> None:
+        """Hand an error to all who wait."""
+        for key, flight in led.items():
+            self.flights.crash(key, flight, error)
+
+    def _lead_elsewhere(
+        self, led: Flights, loader: BatchLoader[Any], options: EntryOptions, held: Mapping[Key, Entry]
+    ) -> bool:
+        """Let another thread lead, so that this one can stop waiting; return whether one will."""
+        outer = next(loads_under_way(), None)
+
+        def lead() -> None:
+            # All who wait for the flights have the error.
+            with contextlib.suppress(Exception):
+                run_inside(outer, lambda: self._lead(led, loader, options, held))
+
+        is_taken = False
+        try:
+            is_taken = self.foreground.submit(lead)
+        except BaseException:
+            self.land(led, {})
+            raise
+        return is_taken
+
+    def landed_meanwhile(self, keys: list[Key]) -> dict[Key, Entry]:
+        """Return what another flight has brought into L1 between the caller's look there and its own."""
+        now = self._now()
+        if self._memory is None or now >= self._bus.trusted_until:
+            return {}
+        found = self._memory.get_many(keys)
+        return {key: entry for key, entry in found.items() if judge(entry, now) <= State.DUE}
+
+    # -- following -------------------------------------------------------------------------------------
+
+    def _follow(self, joined: Flights, options: EntryOptions, since: Seconds, led: Flights) -> Entries:
+        # A deadline for these flights alone: whoever has waited for one that hangs waits anew for the next.
+        give_up = self._now() + self.patience
+        found: Entries = {}
+        for key, flight in joined.items():
+            self.leader.counters.joined += key not in led
+            # Who leads elsewhere waits as long as if it led here.
+            patience = math.inf if key in led else give_up
+            for deadline, is_last in deadlines(options, since, patience):
+                entry, has_landed = self._wait(flight, deadline)
+                if not has_landed:
+                    entry = self.late(key, flight, options, since, patience if is_last else math.inf)
+                if entry is not None:
+                    found[key] = entry
+                if has_landed or entry is not None:
+                    break
+        return found
+
+    def _wait(self, flight: Flight, deadline: Seconds) -> tuple[Entry | None, bool]:
+        """Return what a flight has found, and whether it has landed."""
+        left = None if deadline == math.inf else max(0.0, deadline - self._now())
+        try:
+            return flight.wait(left), True
+        except TimeoutError:
+            # If it has landed, this instant or before, the error may be the loader's own.
+            return (flight.wait(0), True) if flight.future.done() else (None, False)
+
+    def late(
+        self, key: Key, flight: Flight, options: EntryOptions, since: Seconds, give_up: Seconds
+    ) -> Entry | None:
+        """Return what may be served in place of a flight that has not landed in time, if anything.
+
+        Args:
+            key: What is being loaded.
+            flight: Its load, which goes on.
+            options: Say how long to wait.
+            since: When the caller began to wait.
+            give_up: When to take the flight for hung: from then on nobody joins it, and somebody else leads.
+
+        Raises:
+            LoadTimeoutError: If there is nothing, and it is time to say so.
+        """
+        now = self._now()
+        if options.soft_timeout is not UNSET and now >= since + options.soft_timeout:
+            entry: Entry | None = flight.meanwhile
+            if entry is not None and entry.value is not MISSING and judge(entry, now) is not State.GONE:
+                self.leader.counters.stale_served += 1
+                detail = {"error": f"not loaded within {options.soft_timeout:g} s"}
+                self._recorder.record(Event(EventKind.STALE_SERVED, None, key, detail))
+                return entry
+        if options.hard_timeout is not UNSET and now >= since + options.hard_timeout:
+            raise LoadTimeoutError(
+                f"expected a value to be loaded within {options.hard_timeout:g} s; its load goes on, and"
+                f" what it returns is kept"
+            )
+        if now >= give_up:
+            self.flights.abandon(key, flight)
+        return None
+
+    # -- reloading -------------------------------------------------------------------------------------
+
     def reload_soon(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> None:
         """Load keys in the background, except those that are being reloaded already."""
+        self.once(keys, lambda wanted: self.driver.run(self.leader.reload(wanted, options), loader))
+
+    def once(self, keys: list[Key], reload: Callable[[list[Key]], object]) -> None:
+        """Run a reload in the background, of those keys that are not being reloaded already."""
         with self._reloading_lock:
             wanted = [key for key in keys if key not in self._reloading]
             self._reloading.update(wanted)
         if not wanted:
             return
 
-        def reload() -> None:
+        def run() -> None:
             try:
-                self.leader.reload(wanted, loader, options)
+                reload(wanted)
             finally:
                 self._reloading.difference_update(wanted)
 
         is_taken = False
         try:
-            is_taken = self.background.submit(reload)
+            is_taken = self.background.submit(run)
         finally:
             # A time-out may be thrown into a greenlet that waits for a thread to start.
             if not is_taken:
                 self._reloading.difference_update(wanted)
 
-    def _lead(
-        self,
-        led: Mapping[Key, Flight],
-        loader: BatchLoader[Any],
-        options: EntryOptions,
-        held: Mapping[Key, Entry],
-    ) -> dict[Key, Entry]:
-        if not led:
-            return {}
-        try:
-            found = self._landed_meanwhile(list(led))
-            wanted = [key for key in led if key not in found]
-            if wanted:
-                found |= self.leader.find_or_load(wanted, loader, options, held)
-        except Exception as error:
-            for key, flight in led.items():
-                self.flights.crash(key, flight, error)
-            raise
-        except BaseException:
-            # This thread or greenlet is being ended, which is no reason to end those that wait for it.
-            for key, flight in led.items():
-                self.flights.land(key, flight, None)
-            raise
+    def close(self) -> None:
+        """Finish what runs in the background, and extend no lease any more."""
+        self.background.close()
+        self.foreground.close()
+        self.leader.keeper.close()
+
+
+def offering(led: Flights) -> Callable[[Mapping[Key, Entry]], None]:
+    """Return what lets those who follow flights have stale values meanwhile."""
+
+    def offer(stale: Mapping[Key, Entry]) -> None:
         for key, flight in led.items():
-            self.flights.land(key, flight, found.get(key))
-        return found
+            flight.meanwhile = stale.get(key)
 
-    def _follow(self, joined: Mapping[Key, Flight]) -> dict[Key, Entry]:
-        # A deadline for these flights alone: whoever has waited for one that hangs waits anew for the next.
-        deadline = self._now() + self._patience
-        found: dict[Key, Entry] = {}
-        for key, flight in joined.items():
-            self.leader.counters.joined += 1
-            try:
-                entry = flight.wait(max(0.0, deadline - self._now()))
-            except TimeoutError:
-                if not flight.future.done():
-                    # The leader hangs: from now on nobody joins it, and somebody else leads.
-                    self.flights.abandon(key, flight)
-                    continue
-                # It has landed this instant, or the error is the loader's own.
-                entry = flight.wait(0)
-            if entry is not None:
-                found[key] = entry
-        return found
+    return offer
 
-    def _landed_meanwhile(self, keys: list[Key]) -> dict[Key, Entry]:
-        # Another flight may have landed between this caller's look at L1 and its own flight.
-        now = self._now()
-        if self._memory is None or now >= self._bus.trusted_until:
-            return {}
-        found = self._memory.get_many(keys)
-        return {key: entry for key, entry in found.items() if judge(entry, now) is State.FRESH}
+
+def deadlines(options: EntryOptions, since: Seconds, patience: Seconds) -> list[tuple[Seconds, bool]]:
+    """Return until when a caller waits, first for a stale value, then for good; and whether it is that."""
+    last = patience
+    if options.hard_timeout is not UNSET:
+        last = min(last, since + options.hard_timeout)
+    if options.soft_timeout is UNSET:
+        return [(last, True)]
+    return [(min(last, since + options.soft_timeout), False), (last, True)]

@@ -1,7 +1,8 @@
 """CacheManager: the cache that users hold."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self
 
 from greencache.bus.base import Bus
@@ -10,16 +11,18 @@ from greencache.engine import Engine
 from greencache.errors import ConfigurationError
 from greencache.events import Recorder
 from greencache.health import HealthReport
+from greencache.keys import check_key
 from greencache.manager.reads import Reads
 from greencache.manager.writes import Writes
 from greencache.options import EntryOptions
 from greencache.stats import CacheStats
 from greencache.strategies import Strategy
 from greencache.tiers.base import Tier, TierUsage
-from greencache.typing import CacheTier, Seconds
+from greencache.typing import CacheTier, Key, Seconds
 
 if TYPE_CHECKING:
     from greencache.config import CacheConfig
+    from greencache.inspection import Explanation
 
 __all__ = ["CacheManager"]
 
@@ -39,9 +42,14 @@ class CacheManager(Reads, Writes):
         defaults: Options of entries for which a call gives none.
         max_staleness: Seconds that a tag's stamp is believed while no bus vouches for it; `None` for ever.
             How long L1 is believed is the bus's own matter.
-        patience: Seconds to wait for somebody else's load of a key before loading it oneself.
+        patience: Seconds to wait for somebody else's load of a key before loading it oneself. Who takes
+            longer to load is taken for hung.
         max_concurrent_loads: How many loaders may run at once in this process; the others wait, at most
             `patience`, and then raise `LoadTimeoutError`. `None` for any number.
+        background_scope: Returns a context manager that is entered around what runs on threads of the
+            cache's own, such as one that closes the database connections of that thread.
+        failover_window: Seconds for which invalidations and writes of this process are remembered, to be
+            repeated when another server, which may lack them, takes a Redis's place; 0 for never.
         recorder: Is told of what happens.
         clock: Where the time comes from.
 
@@ -58,8 +66,10 @@ class CacheManager(Reads, Writes):
         bus: Bus | None = None,
         defaults: EntryOptions | None = None,
         max_staleness: Seconds | None = 2.0,
-        patience: Seconds = 10.0,
+        patience: Seconds = 30.0,
         max_concurrent_loads: int | None = None,
+        background_scope: Callable[[], AbstractContextManager[object]] | None = None,
+        failover_window: Seconds = 60.0,
         recorder: Recorder | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -71,6 +81,8 @@ class CacheManager(Reads, Writes):
             max_staleness=max_staleness,
             patience=patience,
             max_concurrent_loads=max_concurrent_loads,
+            background_scope=background_scope,
+            failover_window=failover_window,
             recorder=recorder,
             clock=clock,
         )
@@ -174,6 +186,32 @@ class CacheManager(Reads, Writes):
     def health_check(self) -> HealthReport:
         """Ask every tier how it is doing. Raises nothing: an outage is a finding."""
         return self._engine.health()
+
+    def explain(self, key: Key) -> "Explanation":
+        """Return why a key is served as it is, or not: print it, or take `as_dict()` for JSON.
+
+        For each tier whether it holds the key, how fresh that is, who has the lease on it, whether the tier
+        is up and what waits for it; the stamps beside the current ones; how well this process hears the
+        others; and what its last reads of the key did. Changes nothing, and raises nothing for an outage.
+
+        Args:
+            key: Up to 1 KiB of text.
+
+        Raises:
+            InvalidKeyError: If it cannot be a key.
+        """
+        from greencache.inspection import Explainer
+
+        engine = self._engine
+        explainer = Explainer(
+            engine.namespace,
+            stack=engine.stack,
+            stamps=engine.stamps,
+            bus=engine.bus,
+            flights=engine.flights,
+            journal=engine.journal,
+        )
+        return explainer.explain(check_key(key))
 
     def close(self) -> None:
         """Finish background reloads, stop listening, and give back connections; may be called twice."""

@@ -57,10 +57,11 @@ class Reads(Verbs):
         Args:
             key: Up to 1 KiB of text.
             loader: Reads the value from its source; takes nothing.
-            options: `ttl`, `tags`, `tier`, `stale_ttl`, `refresh_ahead`, `jitter`, as of `EntryOptions`.
+            options: `ttl`, `tags`, `tier`, `stale_ttl` and others, as of `EntryOptions`.
 
         Raises:
             InvalidArgumentError: If the key or an option cannot be used.
+            LoadTimeoutError: If there was nothing to return after `hard_timeout`, or no place to load in.
             Exception: What the loader raises, unchanged, if there is no stale value to serve instead.
         """
         # Before the look: while it is under way a gap may be mended, and what it found be outdated.
@@ -75,8 +76,7 @@ class Reads(Verbs):
                 self._counters.hits += 1
                 entry.marked = True
                 return entry.value  # type: ignore[no-any-return]
-        entry = self._engine.load(check_key(key), loader, self._options(options))
-        return entry.value  # type: ignore[no-any-return]
+        return self._engine.load(check_key(key), loader, self._options(options))
 
     def mget(self, keys: Iterable[Key]) -> dict[Key, Any]:
         """Return the cached values of keys; keys that are not cached are left out.
@@ -128,4 +128,4 @@ class Reads(Verbs):
         """
         chosen = self._options(options)
         self._engine.drop([check_key(key)])
-        return self._engine.load(key, loader, chosen).value  # type: ignore[no-any-return]
+        return self._engine.load(key, loader, chosen)

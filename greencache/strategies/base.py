@@ -49,6 +49,14 @@ class Descent:
             if leases:
                 tier.release_many(leases)
 
+    def give_up(self, tier: MemoryTier | GuardedTier, keys: Iterable[Key]) -> None:
+        """Release a tier's leases on keys that need not be filled there, since it has them."""
+        for other, leases in self.leases:
+            if other is tier:
+                unused = {key: leases.pop(key) for key in keys if key in leases}
+                if unused:
+                    tier.release_many(unused)
+
     def set_aside(self, entries: Mapping[Key, Entry]) -> None:
         """Keep stale entries for when nothing better can be had; those of nearer tiers stay."""
         for key, entry in entries.items():
@@ -147,18 +155,19 @@ class Strategy(abc.ABC):
         leases = tier.reserve_many(keys)
         if leases is None:
             return
-        descent.leases.append((tier, leases))
+        if leases:
+            descent.leases.append((tier, leases))
         if tier is elector:
             descent.elsewhere.update(key for key in keys if key not in leases)
             descent.elsewhere.difference_update(leases)
             # Between the look and the lease another process may have filled, and so given up its lease.
             late = tier.look(list(leases))[0] if leases else {}
             descent.found.update(late)
-            if late:
-                # Not to be filled where it was found: a drop may stand between its leases and its values.
-                tier.release_many({key: leases.pop(key) for key in late})
+            descent.give_up(tier, late)
 
-    def reserve_all(self, stack: Stack, keys: list[Key], descent: Descent) -> None:
+    def reserve_all(
+        self, stack: Stack, keys: list[Key], descent: Descent, *, elector: GuardedTier | None
+    ) -> None:
         """Take leases in every tier without looking, for a load that replaces what is there."""
         if stack.memory is not None:
             descent.leases.append((stack.memory, dict(stack.memory.reserve_many(keys))))
@@ -166,7 +175,7 @@ class Strategy(abc.ABC):
             leases = tier.reserve_many(keys) if tier.writable else None
             if leases is not None:
                 descent.leases.append((tier, leases))
-                if tier is stack.authority:
+                if tier is elector:
                     descent.elsewhere.update(key for key in keys if key not in leases)
 
     def climb(self, stack: Stack, descent: Descent, entries: Mapping[Key, Entry]) -> None:

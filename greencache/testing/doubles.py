@@ -1,53 +1,20 @@
 """Doubles of servers, in memory, for tests that must own every step."""
 
-import dataclasses
 import secrets
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from greencache.clock import Clock
 from greencache.entry import Entry, State, judge
-from greencache.errors import TierUnavailableError
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
 from greencache.testing.clock import FakeClock
-from greencache.tiers.base import Lease, StampSeed, Status, TierHealth, TierUsage
+from greencache.testing.redis_double import Held, RedisDouble
+from greencache.tiers.base import LEASE_TTL, Lease, StampSeed, Status, TierHealth, TierUsage
+from greencache.tiers.inspection import HeldLease, Inspection
 from greencache.tiers.sizing import estimate_size
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["DoubleRedisTier", "RedisDouble"]
-
-
-class _Held(NamedTuple):
-    token: Lease
-    ends_at: Seconds
-
-
-@dataclasses.dataclass
-class RedisDouble:
-    """What one Redis server holds: values, leases and stamps by namespace and name.
-
-    Args:
-        name: What no other server is called.
-        is_down: Whether every command fails.
-        between_commands: Is called where other clients' commands may come between two of one call.
-        changes: How often something was stored or removed.
-    """
-
-    name: str = "double"
-    is_down: bool = False
-    between_commands: Callable[[], None] = lambda: None
-    changes: int = 0
-    values: dict[tuple[str, Key], Entry] = dataclasses.field(default_factory=dict)
-    leases: dict[tuple[str, Key], _Held] = dataclasses.field(default_factory=dict)
-    stamps: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
-    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
-
-    def require(self) -> None:
-        """Raise as a server out of reach does, if it is to be down."""
-        if self.is_down:
-            raise TierUnavailableError(f"{self.name} is down: expected an answer, got none")
 
 
 class DoubleRedisTier:
@@ -72,7 +39,7 @@ class DoubleRedisTier:
         name: CacheTier = CacheTier.L3,
         namespace: str = "default",
         ttl: Seconds | None = 3600.0,
-        lease_ttl: Seconds = 10.0,
+        lease_ttl: Seconds = LEASE_TTL,
         max_size: int = 1_000_000,
         clock: Clock | None = None,
     ) -> None:
@@ -81,7 +48,7 @@ class DoubleRedisTier:
         self.ttl = ttl
         self.counters = TierCounters()
         self._namespace = namespace
-        self._lease_ttl = lease_ttl
+        self.lease_ttl = lease_ttl
         self._max_size = max_size
         self._clock = clock or FakeClock()
 
@@ -90,13 +57,7 @@ class DoubleRedisTier:
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Entry]:
         """Return copies of what is there, stale entries included."""
         self.server.require()
-        now = self._clock.now()
-        held = {key: self.server.values.get((self._namespace, key)) for key in keys}
-        return {
-            key: _copy(entry)
-            for key, entry in held.items()
-            if entry is not None and judge(entry, now) is not State.GONE
-        }
+        return self._present(list(keys))
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
         """Return leases on the keys that nobody else has a lease on."""
@@ -108,7 +69,7 @@ class DoubleRedisTier:
             with server.lock:
                 held = server.leases.get((self._namespace, key))
                 if held is None or held.ends_at <= now:
-                    server.leases[self._namespace, key] = _Held(token, now + self._lease_ttl)
+                    server.leases[self._namespace, key] = Held(token, now + self.lease_ttl)
                     server.changes += 1
                     granted[key] = token
         return granted
@@ -138,10 +99,10 @@ class DoubleRedisTier:
     def extend_many(self, leases: Mapping[Key, Lease]) -> set[Key]:
         """Let leases last for another full life, and return the keys whose lease is still good."""
         self.server.require()
-        ends_at = self._clock.now() + self._lease_ttl
+        ends_at = self._clock.now() + self.lease_ttl
         with self.server.lock:
             good = {key for key, token in leases.items() if self._is_held(key, token)}
-            self.server.leases.update({(self._namespace, key): _Held(leases[key], ends_at) for key in good})
+            self.server.leases.update({(self._namespace, key): Held(leases[key], ends_at) for key in good})
         return good
 
     def put_many(self, entries: Mapping[Key, Entry]) -> set[Key]:
@@ -170,7 +131,7 @@ class DoubleRedisTier:
         self.server.require()
         self._unlink_leases(self._matching(self.server.leases, pattern))
         self.server.between_commands()
-        removed = self._unlink_values(self._matching(self.server.values, pattern))
+        removed = self._remove(self._matching(self.server.values, pattern))
         self.counters.drops += removed
         return removed
 
@@ -197,9 +158,38 @@ class DoubleRedisTier:
     def replace_stamps(self, stamps: Mapping[str, str]) -> None:
         """Make these the current stamps of their tags."""
         self.server.require()
-        with self.server.lock:
-            self.server.stamps.update({(self._namespace, tag): stamp for tag, stamp in stamps.items()})
-            self.server.changes += 1
+        for number, (tag, stamp) in enumerate(stamps.items()):
+            if number:
+                self.server.between_commands()
+            with self.server.lock:
+                self.server.stamps[self._namespace, tag] = stamp
+                self.server.changes += 1
+
+    def find_stamps(self, tags: Iterable[str]) -> dict[str, str]:
+        """Return the current stamps of the tags that have one, and create none."""
+        self.server.require()
+        return self._find_stamps(list(dict.fromkeys(tags)))
+
+    # -- for tools -------------------------------------------------------------------------------------
+
+    def scan_keys(self, pattern: Pattern) -> Iterator[Sequence[Key]]:
+        """Yield the keys of entries that match, all at once."""
+        self.server.require()
+        yield list(self._present(self._matching(self.server.values, pattern)))
+
+    def inspect_many(self, keys: Iterable[Key]) -> dict[Key, Inspection]:
+        """Return what is there of each key."""
+        self.server.require()
+        wanted = list(dict.fromkeys(keys))
+        present = self._present(wanted)
+        return {
+            key: Inspection(
+                entry=(entry := present.get(key)),
+                size=None if entry is None else estimate_size(entry.value),
+                lease=self._held_lease(key),
+            )
+            for key in wanted
+        }
 
     # -- the rest --------------------------------------------------------------------------------------
 
@@ -244,24 +234,43 @@ class DoubleRedisTier:
             for key in keys:
                 self.server.leases.pop((self._namespace, key), None)
 
-    def _unlink_values(self, keys: list[Key]) -> int:
-        now = self._clock.now()
+    def _remove(self, keys: list[Key]) -> int:
+        removed = 0
+        for number, key in enumerate(keys):
+            if number:
+                self.server.between_commands()
+            removed += self._drop(key)
+        return removed
+
+    def _drop(self, key: Key) -> bool:
+        now, name = self._clock.now(), (self._namespace, key)
         with self.server.lock:
             self.server.changes += 1
-            gone = [self.server.values.pop((self._namespace, key), None) for key in keys]
-        return sum(1 for entry in gone if entry is not None and judge(entry, now) is not State.GONE)
-
-    def _remove(self, keys: list[Key]) -> int:
-        # Two commands, the leases first: as `RedisTier` does, and for its reason.
-        self._unlink_leases(keys)
-        self.server.between_commands()
-        return self._unlink_values(keys)
+            self.server.leases.pop(name, None)
+            entry = self.server.values.pop(name, None)
+        return entry is not None and judge(entry, now) is not State.GONE
 
     # -- under the lock, or of no consequence ------------------------------------------------------------
 
     def _is_held(self, key: Key, token: Lease) -> bool:
         held = self.server.leases.get((self._namespace, key))
         return held is not None and held.token == token and held.ends_at > self._clock.now()
+
+    def _present(self, keys: list[Key]) -> dict[Key, Entry]:
+        now = self._clock.now()
+        with self.server.lock:
+            held = {key: self.server.values.get((self._namespace, key)) for key in keys}
+        return {
+            key: _copy(entry)
+            for key, entry in held.items()
+            if entry is not None and judge(entry, now) is not State.GONE
+        }
+
+    def _held_lease(self, key: Key) -> HeldLease | None:
+        held, now = self.server.leases.get((self._namespace, key)), self._clock.now()
+        return (
+            HeldLease.of_token(str(held.token), held.ends_at - now) if held and held.ends_at > now else None
+        )
 
     def _store(self, key: Key, entry: Entry) -> None:
         self.server.values[self._namespace, key] = _copy(entry)

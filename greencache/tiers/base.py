@@ -2,18 +2,23 @@
 
 import dataclasses
 import enum
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from greencache.entry import Entry
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
+from greencache.tiers.inspection import Inspection
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = [
+    "LEASE_TTL",
     "Identified",
     "Installable",
+    "LandedHandler",
+    "Landing",
     "Lease",
+    "Leasing",
     "Refreshable",
     "Refreshed",
     "Remembering",
@@ -27,6 +32,13 @@ __all__ = [
 
 Lease: TypeAlias = int | str
 """Proof that a key was absent, or stale, and was neither dropped nor written since; unique per fill."""
+
+
+LEASE_TTL: Seconds = 5.0
+"""Seconds after which a lease ends by itself: how long a process that died delays the others."""
+
+LandedHandler: TypeAlias = Callable[[list[Key]], None]
+"""Is told of keys that somebody elsewhere waits for, and whose load has ended here."""
 
 
 class Status(enum.StrEnum):
@@ -128,6 +140,17 @@ class Tier(Protocol):
         """Remove the entries whose keys match, void leases likewise, and return how many entries."""
         ...
 
+    def scan_keys(self, pattern: Pattern) -> Iterator[Sequence[Key]]:
+        """Yield the keys of entries that match, batch by batch. For tools: changes nothing.
+
+        A key may come twice. What is stored or removed meanwhile may be among them or not.
+        """
+        ...
+
+    def inspect_many(self, keys: Iterable[Key]) -> dict[Key, Inspection]:
+        """Return what is there of each key, leases too. For tools: changes and counts nothing."""
+        ...
+
     def check(self) -> TierHealth:
         """Ask the tier how it is doing. Raises nothing: an outage is a finding."""
         ...
@@ -177,6 +200,27 @@ class Remembering(Protocol):
 
 
 @runtime_checkable
+class Leasing(Protocol):
+    """A tier whose leases end by themselves."""
+
+    @property
+    def lease_ttl(self) -> Seconds:
+        """Seconds after which they do."""
+        ...
+
+    def extend_many(self, leases: Mapping[Key, Lease]) -> set[Key]:
+        """Let leases last for another full life, and return the keys whose lease is still good."""
+        ...
+
+
+@runtime_checkable
+class Landing(Protocol):
+    """A tier that knows whether somebody elsewhere waits for a key that is filled or given up here."""
+
+    on_landed: LandedHandler | None
+
+
+@runtime_checkable
 class Installable(Protocol):
     """A tier that needs something on its server, such as tables."""
 
@@ -214,4 +258,8 @@ class StampStore(Protocol):
 
     def replace_stamps(self, stamps: Mapping[str, str]) -> None:
         """Make these the current stamps of their tags."""
+        ...
+
+    def find_stamps(self, tags: Iterable[str]) -> dict[str, str]:
+        """Return the current stamps of the tags that have one, and create none."""
         ...

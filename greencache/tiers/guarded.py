@@ -1,20 +1,17 @@
-"""The one place where an outage of a tier becomes an absence and an event."""
+"""A tier whose outages are absences."""
 
-import functools
-import secrets
+import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
 
 from greencache.clock import Clock
 from greencache.entry import Entry, Stamps, State, judge
-from greencache.errors import ServerReplyError, TierUnavailableError
-from greencache.events import Event, EventKind, Recorder
+from greencache.events import Recorder
 from greencache.keys import Pattern
-from greencache.stats import TierCounters
 from greencache.tiers.base import (
     Identified,
     Installable,
     Lease,
+    Leasing,
     Remembering,
     StampSeed,
     StampStore,
@@ -22,20 +19,19 @@ from greencache.tiers.base import (
     TierHealth,
     TierUsage,
 )
-from greencache.tiers.pending import Pending, PendingDrops
-from greencache.tiers.replayer import Replayer
-from greencache.typing import CacheTier, Key, Seconds
+from greencache.tiers.guard import Guard
+from greencache.tiers.pending import Pending
+from greencache.tiers.recent import Replicated
+from greencache.typing import Key, Seconds
 
 __all__ = ["GuardedTier"]
 
-T = TypeVar("T")
 
-
-class GuardedTier:
+class GuardedTier(Guard):
     """A tier that never raises an outage: a read finds nothing, a drop waits until the tier is back.
 
     What is queued is replayed before the tier is read again, so a tier that was away cannot bring back
-    what was dropped meanwhile.
+    what was dropped meanwhile; nor can another server that takes the place of its own.
 
     Args:
         tier: The tier itself.
@@ -44,7 +40,8 @@ class GuardedTier:
         is_current: Whether the stamps of an entry are all current; an entry with others is absent.
         stamp: Returns the stamps for entries of a tier that keeps none itself, such as a view.
         collapse: Returns the drops that cover any others in this tier, for when too many wait.
-        on_replayed: Is called with what was replayed, to announce it.
+        on_replayed: Is called with what was replayed, to do it in nearer tiers and to announce it.
+        failover_window: Seconds for which drops are remembered, to be replayed to another server.
         capacity: How many drops may wait one by one.
     """
 
@@ -58,23 +55,25 @@ class GuardedTier:
         stamp: Callable[[], Stamps],
         collapse: Callable[[], Pending],
         on_replayed: Callable[[Pending], None],
+        failover_window: Seconds = 60.0,
         capacity: int = 10_000,
     ) -> None:
-        self.tier = tier
-        self.name: CacheTier = tier.name
+        super().__init__(
+            tier,
+            clock=clock,
+            recorder=recorder,
+            collapse=collapse,
+            on_replayed=on_replayed,
+            failover_window=failover_window,
+            capacity=capacity,
+        )
         self.writable: bool = tier.writable
         self.ttl: Seconds | None = tier.ttl
-        self.counters: TierCounters = tier.counters
         self._clock = clock
-        self._recorder = recorder
         self._is_current = is_current
         self._stamp = stamp
-        self._on_replayed = on_replayed
         self._store = tier if isinstance(tier, StampStore) else None
-        self._pending = PendingDrops(capacity, collapse)
-        self._replayer = Replayer(self.replay)
-        self.is_up = True
-        """Whether the last call was answered."""
+        self.lease_ttl: Seconds = tier.lease_ttl if isinstance(tier, Leasing) else math.inf
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -117,32 +116,48 @@ class GuardedTier:
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease] | None:
         """Return leases, or `None` during an outage: then nobody else was granted them either."""
-        return self._ready(lambda: self.tier.reserve_many(keys))
+        # Not asked for again when another server was noticed: that one would refuse what it has just given.
+        # Whatever the replay drops, it voids the lease on, and a lease of the former server is good nowhere.
+        return self._once(lambda: self.tier.reserve_many(keys))
+
+    def extend_many(self, leases: Mapping[Key, Lease]) -> set[Key] | None:
+        """Let leases last for another full life, and return the keys whose lease is still good."""
+        tier = self.tier
+        return self._once(lambda: tier.extend_many(leases)) if isinstance(tier, Leasing) else None
 
     # -- writing ---------------------------------------------------------------------------------------
 
     def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key]:
         """Store entries whose lease is still good; none during an outage."""
-        return self._ready(lambda: self.tier.fill_many(entries, leases)) or set()
+        return self._once(lambda: self.tier.fill_many(entries, leases)) or set()
 
     def release_many(self, leases: Mapping[Key, Lease]) -> None:
         """Give up leases; during an outage they end by themselves."""
-        self._ready(lambda: self.tier.release_many(leases))
+        self._once(lambda: self.tier.release_many(leases))
 
     def put_many(self, entries: Mapping[Key, Entry]) -> set[Key] | None:
-        """Store entries and return the keys stored; during an outage queue their drop, return `None`."""
-        stored = self._ready(lambda: self.tier.put_many(entries))
-        if stored is None:
-            self.queue(Pending(keys=entries))
-        return stored
+        """Store entries and return the keys stored; during an outage queue their drop, return `None`.
+
+        A put during which another server was noticed leaves nothing: who knows which one has it.
+        """
+        nothing: set[Key] = set()
+        return self._tell(lambda: self.tier.put_many(entries), Pending(keys=entries), otherwise=nothing)
 
     def drop_many(self, keys: list[Key]) -> int | None:
         """Remove entries and return how many; during an outage queue the drop, return `None`."""
-        return self._drop(lambda: self.tier.drop_many(keys), Pending(keys=keys))
+        return self._tell(lambda: self.tier.drop_many(keys), Pending(keys=keys), otherwise=0)
 
     def drop_matching(self, pattern: Pattern) -> int | None:
         """Remove what matches and return how many; during an outage queue the drop, return `None`."""
-        return self._drop(lambda: self.tier.drop_matching(pattern), Pending(patterns=[pattern]))
+        return self._tell(lambda: self.tier.drop_matching(pattern), Pending(patterns=[pattern]), otherwise=0)
+
+    def await_replica(self, timeout: Seconds) -> bool:
+        """Return whether all that was written is safe from a failover, waiting for that; not in an outage."""
+        tier = self.tier
+        if not isinstance(tier, Replicated):
+            return True  # what a database has committed
+        # If another server was noticed since, what was dropped is replayed to that one before it is asked.
+        return self._ready(lambda: tier.await_replica(timeout)) is True
 
     # -- stamps ----------------------------------------------------------------------------------------
 
@@ -159,19 +174,13 @@ class GuardedTier:
             store.replace_stamps(stamps)
             return 0
 
-        return self._drop(replace, Pending(stamps=stamps))
+        return self._tell(replace, Pending(stamps=stamps), otherwise=0)
 
     def _stamp_store(self) -> StampStore:
         assert self._store is not None  # noqa: S101 -- the stack makes only such a tier its authority
         return self._store
 
     # -- the rest --------------------------------------------------------------------------------------
-
-    def queue(self, pending: Pending) -> tuple[str, ...]:
-        """Let drops be made, and announced, before the tier is read again; return all that wait."""
-        self._pending.add(pending)
-        self._replayer.wake()
-        return self.waiting
 
     def recall(self) -> bytes | None:
         """Return the position on the bus that the tier remembers; `None` during an outage too."""
@@ -182,7 +191,7 @@ class GuardedTier:
         """Remember a position on the bus, unless drops that came before it still wait for the tier."""
         tier = self.tier
         if isinstance(tier, Remembering):
-            self._ready(lambda: tier.remember(position))
+            self._once(lambda: tier.remember(position))
 
     def install(self) -> bool:
         """Make what the tier needs on its server, and return whether it has what it needs.
@@ -210,74 +219,3 @@ class GuardedTier:
     def usage(self) -> TierUsage | None:
         """Return what the tier holds, or `None` during an outage."""
         return self._guard(self.tier.usage)
-
-    def close(self) -> None:
-        """Give back what the tier holds on to, after a last attempt to tell it what it has missed."""
-        self._replayer.close()
-        if not self.replay():
-            detail = {"lost": self.waiting[:10], "count": len(self.waiting)}
-            self._recorder.record(Event(EventKind.INVALIDATION_LOST, self.name, detail=detail))
-        self.tier.close()
-
-    @property
-    def waiting(self) -> tuple[str, ...]:
-        """The drops that wait for the tier, as text."""
-        return self._pending.describe()
-
-    def replay(self) -> bool:
-        """Tell the tier what it has missed, and return whether it may be used."""
-        while self._pending:
-            pending = self._pending.begin()
-            if pending is None:
-                # Another thread replays; until it is done the tier may hold what was dropped.
-                return False
-            is_told = False
-            try:
-                is_told = self._guard(functools.partial(self._tell, pending)) is not None
-            finally:
-                self._pending.end(pending if is_told else None)
-            if not is_told:
-                return False
-        return True
-
-    def _tell(self, pending: Pending) -> bool:
-        # Announced before it is taken off the queue: an announcement that fails is tried again too.
-        if pending.stamps:
-            # New ones, not those that this process has used meanwhile: others may have replaced them since,
-            # and what was stored under them must not become current again.
-            self._stamp_store().replace_stamps({tag: secrets.token_hex(8) for tag in pending.stamps})
-        if pending.keys:
-            self.tier.drop_many(pending.keys)
-        for pattern in pending.patterns:
-            self.tier.drop_matching(pattern)
-        self._on_replayed(pending)
-        detail = {"count": len(pending.queued)}
-        self._recorder.record(Event(EventKind.INVALIDATION_REPLAYED, self.name, detail=detail))
-        return True
-
-    def _drop(self, drop: Callable[[], int], pending: Pending) -> int | None:
-        dropped = self._ready(drop)
-        if dropped is None:
-            # A reader that asks between the failure and this line still gets nothing: the tier is down,
-            # or it came back this instant, and then the drop is replayed before the next read of ours.
-            self.queue(pending)
-        return dropped
-
-    def _ready(self, call: Callable[[], T]) -> T | None:
-        if self._pending and not self.replay():
-            return None
-        return self._guard(call)
-
-    def _guard(self, call: Callable[[], T]) -> T | None:
-        try:
-            answer = call()
-        except (TierUnavailableError, ServerReplyError) as error:
-            self.counters.errors += 1
-            if self.is_up and getattr(error, "is_outage", False):
-                self.is_up = False
-                self._recorder.record(Event(EventKind.TIER_DOWN, self.name, detail={"reason": str(error)}))
-            return None
-        if not self.is_up:
-            self.is_up = True
-            self._recorder.record(Event(EventKind.TIER_UP, self.name))
-        return answer

@@ -9,14 +9,17 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from greencache.backends.breaker import Breaker
 from greencache.backends.postgres import PostgresManager, Row
 from greencache.clock import Clock
 from greencache.entry import Entry, State, judge, remaining
 from greencache.keys import Pattern, restore_text, storage_text
 from greencache.options import check_duration
 from greencache.stats import TierCounters
-from greencache.tiers.base import Lease, StampSeed, Status, TierHealth, TierUsage
+from greencache.tiers.base import LEASE_TTL, Lease, StampSeed, Status, TierHealth, TierUsage
 from greencache.tiers.border import Border
+from greencache.tiers.postgres_inspection import PostgresInspection
+from greencache.tiers.tokens import new_batch
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["PostgresTier"]
@@ -52,7 +55,7 @@ class PostgresTier:
         *,
         namespace: str,
         ttl: Seconds | None = None,
-        lease_ttl: Seconds = 10.0,
+        lease_ttl: Seconds = LEASE_TTL,
         clock: Clock,
         counters: TierCounters,
         name: CacheTier = CacheTier.L4,
@@ -63,8 +66,11 @@ class PostgresTier:
         self._manager = manager
         self._border = border
         self._namespace = namespace
-        self._lease_ttl = check_duration("lease_ttl", lease_ttl)
+        self.lease_ttl = check_duration("lease_ttl", lease_ttl)
         self._clock = clock
+        inspection = PostgresInspection(manager, namespace, border)
+        self.scan_keys, self.inspect_many = inspection.scan_keys, inspection.inspect_many
+        self.find_stamps = inspection.find_stamps
 
     def install(self) -> None:
         """Create the schema, unless it is there."""
@@ -121,11 +127,10 @@ class PostgresTier:
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
         """Return leases on the keys that nobody else has a lease on."""
-        # Unique per fill, not per process, and drawn anew after a fork without anybody's help.
-        batch = secrets.token_hex(12)
+        batch = new_batch()
         leases = {key: f"{batch}-{number:x}" for number, key in enumerate(dict.fromkeys(keys))}
         rows = self._rows(
-            "entries/reserve", self._lease_ttl, keys=_stored(leases), leases=list(leases.values())
+            "entries/reserve", self.lease_ttl, keys=_stored(leases), leases=list(leases.values())
         )
         return {key: leases[key] for key in _restored(rows)}
 
@@ -153,7 +158,7 @@ class PostgresTier:
     def extend_many(self, leases: Mapping[Key, Lease]) -> set[Key]:
         """Let leases last for another full life, and return the keys whose lease is still good."""
         rows = self._rows(
-            "entries/extend", self._lease_ttl, keys=_stored(leases), leases=list(leases.values())
+            "entries/extend", self.lease_ttl, keys=_stored(leases), leases=list(leases.values())
         )
         return _restored(rows)
 
@@ -185,6 +190,11 @@ class PostgresTier:
         removed = self._manager.execute(query, {"namespace": self._namespace, "limit": limit})
         self.counters.expired += removed
         return removed
+
+    @property
+    def breaker(self) -> Breaker:
+        """The circuit breaker of the server, to be looked at."""
+        return self._manager.breaker
 
     def check(self) -> TierHealth:
         """Ask the server how it is doing. Raises nothing: an outage is a finding."""

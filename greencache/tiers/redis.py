@@ -6,10 +6,9 @@ command is sent again. Each method says what such a command does then.
 
 import dataclasses
 import math
-import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
 
+from greencache.backends.breaker import Breaker
 from greencache.backends.redis import RedisManager
 from greencache.backends.redis_names import RedisNames
 from greencache.backends.scripts import load_script
@@ -18,20 +17,19 @@ from greencache.entry import Entry, State, judge, remaining
 from greencache.errors import ServerReplyError
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
-from greencache.tiers.base import Lease, StampSeed, Status, TierHealth, TierUsage
+from greencache.tiers.base import LEASE_TTL, LandedHandler, Lease, StampSeed, Status, TierHealth
 from greencache.tiers.border import Border
+from greencache.tiers.redis_inspection import RedisInspection, chunks
 from greencache.tiers.redis_stamps import RedisStamps
+from greencache.tiers.tokens import new_batch
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["RedisTier"]
 
-T = TypeVar("T")
-
-_CHUNK = 500
-"""Names in one command: few enough that no other client waits long for it."""
+_IS_AWAITED = 2
+"""What the scripts that end a lease answer when somebody waits for the key."""
 _LONGEST = 100 * 365 * 86_400_000
 """Milliseconds; a longer life than this would overflow the server's own arithmetic some day."""
-_EVERYTHING = Pattern("*")
 
 
 class RedisTier:
@@ -62,7 +60,7 @@ class RedisTier:
         *,
         namespace: str,
         ttl: Seconds | None,
-        lease_ttl: Seconds = 10.0,
+        lease_ttl: Seconds = LEASE_TTL,
         clock: Clock,
         counters: TierCounters,
     ) -> None:
@@ -73,11 +71,20 @@ class RedisTier:
         self._border = border
         self._names = RedisNames(namespace)
         self._stamps = RedisStamps(manager, self._names, self._read)
+        self.find_stamps = self._stamps.find
+        inspection = RedisInspection(manager, self._names, border)
+        self._scan_names = inspection.scan_names
+        self.scan_keys, self.inspect_many = inspection.scan_keys, inspection.inspect_many
+        self.usage = inspection.usage
+        self.watch = manager.watch
+        self.lease_ttl = lease_ttl
+        self.on_landed: LandedHandler | None = None
         self._lease_ms = max(1, math.ceil(lease_ttl * 1000))
         self._clock = clock
         self._identity = ""
         self._fill = load_script("fill")
         self._put = load_script("put")
+        self._drop = load_script("drop")
         self._release = load_script("release")
         self._extend = load_script("extend")
 
@@ -96,9 +103,11 @@ class RedisTier:
         return found
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
-        """Return leases on the keys that nobody else has a lease on."""
-        # Unique per fill, not per process, and drawn anew after a fork without anybody's help.
-        batch = secrets.token_hex(12)
+        """Return leases on the keys that nobody else has a lease on.
+
+        Who is refused is noted as waiting: whoever lands after that tells `on_landed`.
+        """
+        batch = new_batch()
         tokens = {key: f"{batch}-{number:x}" for number, key in enumerate(dict.fromkeys(keys))}
         replies = self._manager.execute_many(
             [
@@ -107,8 +116,12 @@ class RedisTier:
             ]
         )
         refused = [key for key, reply in zip(tokens, replies, strict=True) if not reply]
+        if not refused:
+            return dict(tokens)
+        notes = [(b"SET", self._names.waiters(key), b"1", b"PX", self._lease_ms) for key in refused]
         # A SET NX that was sent twice is refused by its own first arrival: read back whose lease it is.
-        for key, holder in zip(refused, self._read([self._names.lease(key) for key in refused]), strict=True):
+        holders = self._manager.execute_many([*notes, *((b"GET", self._names.lease(k)) for k in refused)])
+        for key, holder in zip(refused, holders[len(notes) :], strict=True):
             if holder != tokens[key].encode():
                 del tokens[key]
         return dict(tokens)
@@ -125,10 +138,14 @@ class RedisTier:
         replies = self._manager.run_script_many(
             self._fill,
             [
-                (self._pair(key), [leases[key], data, self._lifetime(leased[key])])
+                (
+                    [*self._pair(key), self._names.waiters(key)],
+                    [leases[key], data, self._lifetime(leased[key])],
+                )
                 for key, data in encoded.items()
             ],
         )
+        self._tell_landed(encoded, replies)
         stored = {key for key, reply in zip(encoded, replies, strict=True) if reply}
         self.counters.fills += len(stored)
         self.counters.refused_fills += len(encoded) - len(stored)
@@ -138,9 +155,11 @@ class RedisTier:
 
     def release_many(self, leases: Mapping[Key, Lease]) -> None:
         """Give up leases that will not be used; one that is somebody else's by now stays."""
-        self._manager.run_script_many(
-            self._release, [([self._names.lease(key)], [token]) for key, token in leases.items()]
+        replies = self._manager.run_script_many(
+            self._release,
+            [([self._names.lease(key), self._names.waiters(key)], [t]) for key, t in leases.items()],
         )
+        self._tell_landed(leases, replies)
 
     def extend_many(self, leases: Mapping[Key, Lease]) -> set[Key]:
         """Let leases last for another full life, and return the keys whose lease is still good."""
@@ -179,15 +198,14 @@ class RedisTier:
         Two scans, leases first. In a single one, a fill between its steps could turn a lease that is not
         yet scanned into a value where the scan has already been. A lease that was there when the first
         scan began is void, or used and so a value, when the second one begins; and SCAN returns all that
-        is there from its beginning to its end.
+        is there from its beginning to its end. A lease taken between the two is voided with its value, so
+        nobody can take an old value for one that was read after the drop.
         """
         if pattern.literal is not None:
             return self.drop_many([pattern.literal])
-        for names in self._scan(self._names.leases_like(pattern), pattern):
+        for names in self._scan_names(self._names.leases_like(pattern), pattern):
             self._manager.execute(b"UNLINK", *names)
-        removed = 0
-        for names in self._scan(self._names.values_like(pattern), pattern):
-            removed += self._manager.execute(b"UNLINK", *names)
+        removed = sum(self._remove(keys) for keys in self.scan_keys(pattern))
         self.counters.drops += removed
         return removed
 
@@ -200,6 +218,10 @@ class RedisTier:
             # Two databases of one server share nothing: what one was told, the other does not know.
             self._identity = f"{run_id}/{self._manager.database}"
         return self._identity
+
+    def await_replica(self, timeout: Seconds) -> bool:
+        """Return whether a replica has all that was written so far, after waiting that long at most."""
+        return self._manager.await_replica(self._names.durable, timeout)
 
     def recall(self) -> bytes | None:
         """Return the position on the bus up to which this tier was brought; `None` if it is not known."""
@@ -229,15 +251,10 @@ class RedisTier:
             detail={name: facts[name] for name in facts if name not in ("up", "latency_ms", "error")},
         )
 
-    def usage(self) -> TierUsage:
-        """Return what the server holds of this namespace; costs a scan of the whole server."""
-        entries = size = 0
-        for names in self._scan(self._names.values_like(_EVERYTHING), _EVERYTHING):
-            lengths = self._manager.execute_many([(b"STRLEN", name) for name in names])
-            # Zero is an entry that has ended since the scan saw it.
-            entries += sum(1 for length in lengths if length)
-            size += sum(lengths)
-        return TierUsage(entries, size)
+    @property
+    def breaker(self) -> Breaker:
+        """The circuit breaker of the server, to be looked at."""
+        return self._manager.breaker
 
     def close(self) -> None:
         """Give back the connections."""
@@ -246,7 +263,7 @@ class RedisTier:
     def _read(self, names: Sequence[bytes]) -> list[bytes | None]:
         if len(names) == 1:
             return [self._read_one(names[0])]
-        return [data for chunk in _chunks(names) for data in self._manager.execute(b"MGET", *chunk)]
+        return [data for chunk in chunks(names) for data in self._manager.execute(b"MGET", *chunk)]
 
     def _read_one(self, name: bytes) -> bytes | None:
         try:
@@ -259,30 +276,13 @@ class RedisTier:
         return data
 
     def _remove(self, keys: Sequence[Key]) -> int:
-        """Remove values and leases, and return how many values there were.
+        """Remove values, each in one step with its lease, and return how many values there were."""
+        return sum(self._manager.run_script_many(self._drop, [(self._pair(key), ()) for key in keys]))
 
-        The leases go first. In the other order, a fill between the two would store under its lease what
-        the drop has just removed. A load that reserves between the two began after the drop.
-        """
-        removed = 0
-        for chunk in _chunks(keys):
-            _, values = self._manager.execute_many(
-                [
-                    (b"UNLINK", *map(self._names.lease, chunk)),
-                    (b"UNLINK", *map(self._names.value, chunk)),
-                ]
-            )
-            removed += values
-        return removed
-
-    def _scan(self, glob: bytes, pattern: Pattern) -> Iterator[Sequence[bytes]]:
-        """Yield the names of matching keys; one twice if the server resizes its table meanwhile."""
-        for names in self._manager.scan(glob, count=_CHUNK):
-            # What the server finds may be more than what matches.
-            matching = [
-                name for name in names if (key := self._names.key(name)) is not None and pattern.matches(key)
-            ]
-            yield from _chunks(matching)
+    def _tell_landed(self, keys: Iterable[Key], replies: Sequence[int]) -> None:
+        landed = [key for key, reply in zip(keys, replies, strict=True) if reply == _IS_AWAITED]
+        if landed and self.on_landed is not None:
+            self.on_landed(landed)
 
     def _pair(self, key: Key) -> list[bytes]:
         return [self._names.value(key), self._names.lease(key)]
@@ -290,8 +290,3 @@ class RedisTier:
     def _lifetime(self, entry: Entry) -> int:
         left = remaining(entry.stale_until, self._clock.now())
         return 0 if left is None else min(max(1, math.ceil(left * 1000)), _LONGEST)
-
-
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), _CHUNK):
-        yield items[start : start + _CHUNK]

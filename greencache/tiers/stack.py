@@ -60,6 +60,11 @@ class Stack:
             return ()
         return tuple(tier for tier in self.shared if tier.name < self.authority.name)
 
+    def host_identity(self) -> str:
+        """Return what tells the shared tiers above the authority from all others; empty if not known."""
+        names = [tier.identity() for tier in self.ahead_of_authority]
+        return "+".join(names) if all(names) else ""
+
     @property
     def is_heard(self) -> bool:
         """Whether everything that was announced has been heard, so that a host's own tiers are proved."""

@@ -21,6 +21,8 @@ def names_of(namespace, text):
         ("lease", names.lease(text)),
         ("stamp", names.stamp(text)),
         ("bus", names.bus),
+        ("position", names.position),
+        ("durable", names.durable),
     }
 
 
@@ -28,10 +30,10 @@ def names_of(namespace, text):
 def test_different_things_have_different_names(namespace, text, other_namespace, other_text):
     """No key, tag or namespace can reach into another's place."""
     one, two = names_of(namespace, text), names_of(other_namespace, other_text)
-    assert len({name for _, name in one}) == 4
+    assert len({name for _, name in one}) == 6
     shared = {kind for kind, name in one for other_kind, other in two if name == other}
     same_place = namespace == other_namespace
-    assert shared == ({"bus"} if same_place else set()) | (
+    assert shared == ({"bus", "position", "durable"} if same_place else set()) | (
         {"value", "lease", "stamp"} if same_place and text == other_text else set()
     )
 

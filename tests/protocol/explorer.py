@@ -117,7 +117,9 @@ class Explorer:
                 self._go_on(world, branch.asleep)
             except ViolationError as violation:
                 self.report.violation = str(violation)
-                self.report.trace = self._retrace()
+        # Only now: names belong to one run at a time.
+        if self.report.violation:
+            self.report.trace = self._retrace()
 
     def _retrace(self) -> list[str]:
         """Return what the last schedule did, step by step."""

@@ -11,7 +11,8 @@ from unittest import mock
 
 from greencache.coherence import Coherence
 from greencache.flight import FlightTable
-from greencache.loading.leader import Leader
+from greencache.loading import EntryMaker
+from greencache.receiver import Receiver
 from greencache.stamps import StampTable
 from greencache.strategies import Descent, Strategy
 from greencache.testing import DoubleRedisTier
@@ -61,11 +62,19 @@ MUTATIONS = {
         ["load, pattern, L1 alone", "load, pattern, on two hosts"],
     ),
     "a drop in Redis voids no lease": Mutation(
+        [(DoubleRedisTier, "_drop", patches.drop_keeping_lease)],
+        ["load, key, on two hosts"],
+    ),
+    "a pattern in Redis voids no leases of keys without a value": Mutation(
         [(DoubleRedisTier, "_unlink_leases", patches.nothing)],
-        ["load, key, on two hosts", "load, pattern, on two hosts"],
+        ["load, pattern, on two hosts"],
     ),
     "a drop in Redis removes the value before the lease": Mutation(
-        [(DoubleRedisTier, "_remove", patches.remove_values_first)], ["load, key, on two hosts"]
+        [(DoubleRedisTier, "_drop", patches.drop_value_then_lease)], ["load, key, on two hosts"]
+    ),
+    "a drop in Redis removes the lease before the value": Mutation(
+        [(DoubleRedisTier, "_drop", patches.drop_lease_then_value)],
+        ["failing reload, key, on two hosts"],
     ),
     "a put in L1 voids no lease": Mutation(
         [patches.keeping_leases(MemoryTier, "put_many")], ["load, set, L1 alone"]
@@ -80,7 +89,7 @@ MUTATIONS = {
         [(Strategy, "drop_matching", patches.drop_matching_downward)], ["get, pattern, within a process"]
     ),
     "what others dropped is dropped downward": Mutation(
-        [(Coherence, "_receive_drop", patches.receive_downward)], ["get, key, on two hosts"]
+        [(Receiver, "_receive_drop", patches.receive_downward)], ["get, key, on two hosts"]
     ),
     "puts go downward": Mutation(
         [(Strategy, "_put_upward", patches.put_downward)], ["set and set, within a process"]
@@ -96,12 +105,17 @@ MUTATIONS = {
     "leases of L1 are taken after reading below": Mutation(
         [(Strategy, "descend", patches.descend_without_memory)], ["get, key, on one host"]
     ),
-    "what was found late is filled where it was found": Mutation(
-        [(Strategy, "reserve", patches.reserve_to_fill_what_is_there)], ["two loads and key, L3 alone"]
-    ),
     "stamps are read after the load": Mutation(
-        [(Leader, "_load", patches.load_before_stamps)],
+        [(EntryMaker, "finish", patches.finish_with_later_stamps)],
         ["load, tag, on two hosts", "load, tag, within a process"],
+    ),
+    "stamps of late tags are taken as they are": Mutation(
+        [(StampTable, "since", patches.stamps_of_now)],
+        ["tagging load, tag, on two hosts", "tagging load, tag, L1 alone"],
+    ),
+    "the stamp of any tag is replaced last": Mutation(
+        [(StampTable, "mint", staticmethod(patches.mint_any_tag_last))],
+        ["tagging load, tag, on two hosts, unknown"],
     ),
     "stamps are not compared": Mutation(
         [(GuardedTier, "look", patches.look_believing)],

@@ -1,10 +1,13 @@
 """What the real code is replaced by, to take one guard out of it."""
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from unittest import mock
 
 from greencache.bus.base import Message, MessageKind
+from greencache.loading import EntryMaker
+from greencache.stamps import StampTable
 from greencache.strategies import Dropped, Strategy
 from greencache.testing import DoubleRedisTier
 from greencache.tiers.guarded import GuardedTier
@@ -55,12 +58,30 @@ def put_keeping_leases(self, entries):
 _PUT_REDIS = DoubleRedisTier.put_many
 
 
-def remove_values_first(self, keys):
-    """Drop in Redis in the other order of its two commands."""
-    removed = self._unlink_values(keys)
+def drop_value_then_lease(self, key):
+    """Drop in Redis in two steps."""
+    removed = _drop_value(self, key)
     self.server.between_commands()
-    self._unlink_leases(keys)
+    self._unlink_leases([key])
     return removed
+
+
+def drop_lease_then_value(self, key):
+    """Drop in Redis in two steps, the lease first."""
+    self._unlink_leases([key])
+    self.server.between_commands()
+    return _drop_value(self, key)
+
+
+def _drop_value(self, key):
+    with self.server.lock:
+        self.server.changes += 1
+        return self.server.values.pop((self._namespace, key), None) is not None
+
+
+def drop_keeping_lease(self, key):
+    """Drop in Redis, and let the lease stand."""
+    return _drop_value(self, key)
 
 
 def drop_downward(self, stack, keys):
@@ -124,19 +145,27 @@ def reserve_without_second_look(self, tier, keys, descent, *, elector):
         descent.elsewhere.difference_update(leases)
 
 
-def reserve_to_fill_what_is_there(self, tier, keys, descent, *, elector):
-    """Look again, and keep the lease on what was found."""
-    reserve_without_second_look(self, tier, keys, descent, elector=elector)
-    leases = descent.leases[-1][1]
-    if tier is elector and leases:
-        descent.found.update(tier.look(list(leases))[0])
+def finish_with_later_stamps(self, prospect, values, options):
+    """Read the stamps when the source has been read."""
+    later = dataclasses.replace(prospect, stamps=self._stamps.before_load(options.tags))
+    return _FINISH(self, later, values, options)
 
 
-def load_before_stamps(self, keys, loader, options, descent):
-    """Read the source first, and the stamps afterwards."""
-    values = loader(keys)
-    stamps = self._stamps.current(options.tags)
-    return {key: self.make_entry(values[key], options, stamps) for key in keys}
+_FINISH = EntryMaker.finish
+
+
+def stamps_of_now(self, _before, tags):
+    """Take the stamps of late tags as they are."""
+    return dict(self.current(tags))
+
+
+def mint_any_tag_last(tags):
+    """Replace the stamp of any tag when all others have been."""
+    stamps = _MINT(tags)
+    return {tag: stamps[tag] for tag in reversed(stamps)}
+
+
+_MINT = StampTable.mint
 
 
 def expect_believing(self, stamps):

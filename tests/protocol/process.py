@@ -67,7 +67,9 @@ class Process:
             self.reader.flights,
             self.engine.stack.shared,
         )
-        self.reader.leader._sleep = lambda _: self._pause()
+        self.reader.driver.sleep = lambda _: self._pause()
+        # Leases of doubles last as long as the clock stands still.
+        self.reader.leader.keeper.close()
         names = {self.memory: "L1", self.stamps: "stamps", self.flights: "flights"}
         names |= dict.fromkeys(self.guarded, "stamps")
         INSTRUMENTS.names.update({id(each): f"{name}.{what}" for each, what in names.items()})
@@ -76,7 +78,7 @@ class Process:
         self._own |= set() if host is None else {host.name}
         self.engine.start()
         if world.knows_stamps:
-            self.stamps.current([TAG])
+            self.stamps.before_load([TAG])
 
     # -- actors ------------------------------------------------------------------------------------------
 

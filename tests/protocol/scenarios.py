@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from greencache import WriteThrough
 
 from .process import KEY, TAG, Process, Verb
-from .verbs import changing, get, load, reload
+from .verbs import changing, get, load, load_tagging, reload, reload_in_vain
 from .world import World
 
 invalidate = changing(lambda cache, _: cache.invalidate(KEY))
@@ -23,6 +23,9 @@ write = changing(lambda cache, version: cache.write(KEY, version, lambda _: None
 FORGETTING = {"key": invalidate, "pattern": invalidate_pattern, "tag": invalidate_tag, "clear": clear}
 WRITING = {"set": put, "write-through": write}
 CHANGING = FORGETTING | WRITING
+
+
+_DUE = {"ttl": 50.0, "refresh_ahead": 0.5}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Scenario:
         knows_stamps: Whether the processes know the stamps at first.
         bare: Processes without L1.
         strangers: Whether processes elsewhere replace a stamp twice.
+        is_due: Whether what was read before is due to be reloaded.
         most_loads: How often the source may be read; `None` for any number.
     """
 
@@ -49,6 +53,7 @@ class Scenario:
     knows_stamps: bool = True
     bare: str = ""
     strangers: bool = False
+    is_due: bool = False
     most_loads: int | None = None
 
     def begin(self) -> World:
@@ -58,7 +63,9 @@ class Scenario:
         world.most_loads = self.most_loads
         processes = self._processes(world)
         for name in self.warm:
-            processes[name].cache.get_or_load(KEY, world.load, tags=[TAG])
+            processes[name].cache.get_or_load(KEY, world.load, tags=[TAG], **_DUE)
+        if self.is_due:
+            world.clock.advance(_DUE["ttl"] * 0.75)
         for name, verbs in self.threads:
             processes[name].do(*verbs)
         if self.strangers:
@@ -98,7 +105,11 @@ def _of_two() -> Iterator[tuple[str, Scenario]]:
             yield f"load, {name}, {place}", _two("A", [load], other, [change, get])
             yield f"get, {name}, {place}", _two("A", [get, get], other, [change, get], warm=other)
         for name in ("key", "set"):
-            yield f"reload, {name}, {place}", _two("A", [reload], other, [CHANGING[name]], warm="A")
+            pair = _two("A", [reload], other, [CHANGING[name]], warm="A", is_due=True)
+            yield f"reload, {name}, {place}", pair
+        for name in ("key", "pattern", "tag", "set"):
+            failing = _two("A", [reload_in_vain], other, [CHANGING[name]], warm="A", is_due=True)
+            yield f"failing reload, {name}, {place}", failing
         for one, two in WRITERS:
             pair = _two("A", [CHANGING[one]], other, [CHANGING[two]], warm="A", contested=True)
             yield f"{one} and {two}, {place}", pair
@@ -119,6 +130,14 @@ def _of_few_tiers() -> Iterator[tuple[str, Scenario]]:
     yield "two sets, L1 alone", Scenario([("A", [put]), ("A", [put])], tiers=1, contested=True)
 
 
+def _of_late_tags() -> Iterator[tuple[str, Scenario]]:
+    for place, other in PLACES.items():
+        yield f"tagging load, tag, {place}", _two("A", [load_tagging], other, [invalidate_tag])
+    unknown = _two("A", [load_tagging, get], "B", [invalidate_tag, get], knows_stamps=False)
+    yield "tagging load, tag, on two hosts, unknown", unknown
+    yield "tagging load, tag, L1 alone", _two("A", [load_tagging, get], "A", [invalidate_tag], tiers=1)
+
+
 def _of_strangers() -> Iterator[tuple[str, Scenario]]:
     for knows, when in ((True, "known"), (False, "unknown")):
         alone = Scenario([("A", [load, get])], knows_stamps=knows, strangers=True)
@@ -132,4 +151,4 @@ def _of_strangers() -> Iterator[tuple[str, Scenario]]:
     )
 
 
-SCENARIOS = dict(_of_two()) | dict(_of_few_tiers()) | dict(_of_strangers())
+SCENARIOS = dict(_of_two()) | dict(_of_few_tiers()) | dict(_of_late_tags()) | dict(_of_strangers())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from greencache import MISSING, CacheManager
+from greencache import MISSING, CacheManager, current_load
 from greencache.options import EntryOptions
 
 from .process import KEY, TAG, Process, Verb
@@ -31,10 +31,32 @@ def load(process: Process) -> None:
     _asked(process, lambda: process.cache.get_or_load(KEY, process.world.load, tags=[TAG]))
 
 
+def load_tagging(process: Process) -> None:
+    """Read, or load and say only then which tag the value has."""
+
+    def read_and_tag() -> int:
+        version = process.world.load()
+        current_load().tags.add(TAG)
+        return version
+
+    _asked(process, lambda: process.cache.get_or_load(KEY, read_and_tag))
+
+
 def reload(process: Process) -> None:
     """Do what a refresh in the background does."""
     options = EntryOptions(tags=[TAG])
-    process.reader.leader.reload([KEY], lambda keys: dict.fromkeys(keys, process.world.load()), options)
+    steps = process.reader.leader.reload([KEY], options)
+    process.reader.driver.run(steps, lambda keys: dict.fromkeys(keys, process.world.load()))
+
+
+def reload_in_vain(process: Process) -> None:
+    """Do what a refresh in the background does while the source is down."""
+    options = EntryOptions(tags=[TAG], retry_after=1.0)
+
+    def fail(keys: list[str]) -> dict[str, int]:
+        raise LookupError(keys)
+
+    process.reader.driver.run(process.reader.leader.reload([KEY], options), fail)
 
 
 def changing(call: Callable[[CacheManager, int], object], *, restamps: bool = False) -> Verb:

@@ -1,6 +1,7 @@
 """Hosts, processes, a bus and a source, and what must be true of them at rest."""
 
 from greencache.bus.base import Message, MessageKind
+from greencache.keys import ANY_TAG
 from greencache.strategies import Strategy
 from greencache.testing import FakeClock, RedisDouble
 
@@ -37,7 +38,7 @@ class World:
         """Return a new server."""
         server = RedisDouble(name)
         # Made before anything begins, so that reading a stamp changes nothing.
-        server.stamps.update({("default", ""): "first namespace", ("default", TAG): "first tag"})
+        server.stamps.update({("default", tag): f"first {tag}" for tag in ("", TAG, ANY_TAG)})
         server.between_commands = lambda: self.run.stop_before(writing(f"{name} goes on", name))
         self.servers.append(server)
         return server
@@ -64,10 +65,12 @@ class World:
             for token in ("stamp 1", "stamp 2"):
                 self.run.stop_before(writing(f"source.change, {stamps} := {token}", "source", stamps))
                 self.version += 1
+                authority.stamps["default", ANY_TAG] = f"any {token}"
                 authority.stamps["default", TAG] = token
             for token in ("stamp 2", "stamp 1"):
                 self.run.stop_before(writing(f"bus.publish {token}", "bus"))
-                self.bus.log.append((name, Message(MessageKind.STAMP, stamps={TAG: token})))
+                replaced = {ANY_TAG: f"any {token}", TAG: token}
+                self.bus.log.append((name, Message(MessageKind.STAMP, stamps=replaced)))
 
         touched = {"source", stamps, "bus"}
         actor = Actor(name, restamp, touched, touched)

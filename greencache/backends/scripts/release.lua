@@ -1,6 +1,7 @@
 -- Gives a lease up, unless it is somebody else's by now.
--- KEYS: lease.  ARGV: token.  Returns 1 if it was still ours.
+-- KEYS: lease, waiters.  ARGV: token.  Returns 0 if it was not ours, 1 if it was, 2 if somebody waits for it.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end
-return redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[1])
+return 1 + redis.call('DEL', KEYS[2])

@@ -1,0 +1,65 @@
+"""The parts of loading, put together."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from greencache.background import Background
+from greencache.bus.base import Bus
+from greencache.events import Recorder
+from greencache.loading.driver import Driver
+from greencache.loading.gate import LoadGate
+from greencache.loading.leader import Leader
+from greencache.loading.maker import EntryMaker
+from greencache.loading.reader import Reader
+from greencache.stamps import StampTable
+from greencache.strategies import Strategy
+from greencache.tiers.stack import Stack
+from greencache.typing import Seconds
+
+__all__ = ["assemble"]
+
+_FOREGROUND = 64
+"""Loads with a time-out that run at once when `max_concurrent_loads` does not say."""
+
+
+def assemble(
+    stack: Stack,
+    *,
+    strategy: Strategy,
+    stamps: StampTable,
+    bus: Bus,
+    recorder: Recorder,
+    patience: Seconds,
+    max_loads: int | None,
+    scope: Callable[[], AbstractContextManager[object]] | None,
+) -> tuple[Reader, EntryMaker]:
+    """Return what reads through a stack, and what makes the entries of values.
+
+    Args:
+        stack: The tiers.
+        strategy: The order in which they are read and filled.
+        stamps: The current stamps.
+        bus: Tells whether L1 may be believed.
+        recorder: Is told of what happens.
+        patience: Seconds to wait for somebody else's load before loading oneself.
+        max_loads: How many loaders may run at once; `None` for any number.
+        scope: Is entered around everything that runs on a thread of the cache's own.
+
+    Raises:
+        ConfigurationError: If a number is out of its range.
+    """
+    gate = LoadGate(max_loads, patience)
+    maker = EntryMaker(stack, stamps)
+    reader = Reader(
+        Leader(stack, strategy, maker, recorder=recorder, patience=patience),
+        Driver(gate),
+        stack.memory,
+        bus,
+        recorder,
+        patience=patience,
+        background=Background(recorder=recorder, scope=scope, longest=patience),
+        foreground=Background(
+            max_loads or _FOREGROUND, 1024, recorder=recorder, scope=scope, longest=patience
+        ),
+    )
+    return reader, maker

@@ -1,0 +1,103 @@
+"""Keeps leases while loads run that take longer than a lease lasts."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+from greencache.forks import after_fork_in_child
+from greencache.tiers.base import Lease
+from greencache.tiers.guarded import GuardedTier
+from greencache.typing import Key, Seconds
+
+__all__ = ["Held", "LeaseKeeper"]
+
+Held: TypeAlias = tuple[GuardedTier, dict[Key, Lease]]
+"""Leases, and the tier that gave them."""
+
+_ROUNDS = 3
+"""Rounds within a lease: two may fail, or come late, before it ends."""
+_IDLE_ROUNDS = 5
+
+
+class LeaseKeeper:
+    """Extends the leases of loads under way, on a thread of its own, until they end or have lasted too long.
+
+    A load that is over before the first round costs two changes of a dict. Times are the machine's, like
+    those of leases on servers. A process that is stopped, or a hub that is blocked, extends nothing, so its
+    leases end; what it then loads is refused by every tier that somebody else has filled meanwhile.
+
+    Args:
+        longest: Seconds after which a load is taken for hung: its leases are left to end.
+    """
+
+    def __init__(self, longest: Seconds) -> None:
+        self._longest = longest
+        self._reset_after_fork()
+        after_fork_in_child(self._reset_after_fork)
+
+    def _reset_after_fork(self) -> None:
+        # The loads of the parent are its own to keep.
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._holdings: dict[object, tuple[Seconds, Sequence[Held]]] = {}
+        self._is_running = False
+        self._is_closed = False
+
+    @contextlib.contextmanager
+    def keeping(self, held: Sequence[Held]) -> Iterator[None]:
+        """Keep leases while the body runs."""
+        if not held:
+            yield
+            return
+        me = object()
+        try:
+            self._holdings[me] = time.monotonic(), held
+            if not self._is_running:
+                self._start()
+            yield
+        finally:
+            self._holdings.pop(me, None)
+
+    def close(self) -> None:
+        """Extend nothing any more."""
+        self._is_closed = True
+        self._wake.set()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._is_running or self._is_closed:
+                return
+            self._is_running = True
+        try:
+            threading.Thread(target=self._run, name="greencache-leases", daemon=True).start()
+        except (RuntimeError, MemoryError):
+            # No thread to be had: loads that outlast their lease may then run twice.
+            self._is_running = False
+
+    def _run(self) -> None:
+        idle = 0
+        try:
+            while idle < _IDLE_ROUNDS and not self._wake.wait(self._pause()):
+                idle = 0 if self._holdings else idle + 1
+                for begun, held in list(self._holdings.values()):
+                    self._extend(begun, held)
+        finally:
+            self._is_running = False
+        # A load that began between the last look and the line above has found this still running.
+        if self._holdings:
+            self._start()
+
+    def _pause(self) -> Seconds:
+        lives = [tier.lease_ttl for _, held in list(self._holdings.values()) for tier, _ in held]
+        return min(lives, default=1.0) / _ROUNDS
+
+    def _extend(self, begun: Seconds, held: Sequence[Held]) -> None:
+        lasted = time.monotonic() - begun
+        for tier, leases in held:
+            if leases and tier.lease_ttl / _ROUNDS / 2 < lasted < self._longest:
+                good = tier.extend_many(dict(leases))
+                # What was dropped or has ended meanwhile is not to be asked for again.
+                for key in [key for key in leases if good is not None and key not in good]:
+                    leases.pop(key, None)

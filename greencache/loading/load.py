@@ -1,0 +1,150 @@
+"""What a loader may know of the load that it runs in, and say about what it returns."""
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from greencache.errors import InvalidArgumentError
+from greencache.flight import Flight
+from greencache.keys import check_tag
+from greencache.options import check_duration
+from greencache.typing import UNSET, Key, Seconds, Unset
+
+__all__ = ["Load", "Remarks", "Tags", "current_load", "loads_under_way", "run_inside"]
+
+_current: contextvars.ContextVar["Load | None"] = contextvars.ContextVar("greencache_load", default=None)
+
+
+def current_load() -> "Load":
+    """Return the load that the caller runs in, for a loader to look at and to remark on.
+
+    Raises:
+        InvalidArgumentError: If no loader of greencache is running in this thread, greenlet or task.
+    """
+    load = _current.get()
+    if load is None:
+        raise InvalidArgumentError("expected to be called by a loader, while it runs; no load is under way")
+    return load
+
+
+class Tags:
+    """Names under which what is being loaded can be invalidated, added one by one."""
+
+    __slots__ = ("added",)
+
+    def __init__(self) -> None:
+        self.added: dict[str, None] = {}
+
+    def add(self, *tags: str) -> None:
+        """Add tags.
+
+        Raises:
+            InvalidKeyError: If one cannot be a tag; those before it are added.
+        """
+        for tag in tags:
+            self.added[check_tag(tag)] = None
+
+
+class Remarks:
+    """What a loader says about values that it is about to return."""
+
+    __slots__ = ("_ttl", "is_declined", "tags")
+
+    def __init__(self) -> None:
+        self.tags = Tags()
+        """Take tags that are known only now; an invalidation since the load began counts as well."""
+        self.is_declined = False
+        self._ttl: Seconds | Unset | None = UNSET
+
+    @property
+    def ttl(self) -> Seconds | Unset | None:
+        """Seconds that the value is fresh, instead of the caller's; `None` for ever."""
+        return self._ttl
+
+    @ttl.setter
+    def ttl(self, seconds: Seconds | Unset | None) -> None:
+        self._ttl = seconds if seconds is UNSET or seconds is None else check_duration("ttl", seconds)
+
+    def decline(self) -> None:
+        """Let the value be returned to all who wait for it, and not be stored."""
+        self.is_declined = True
+
+
+class Load(Remarks):
+    """A run of a loader; what is said of it as a whole holds for each of its keys.
+
+    Args:
+        keys: What is to be loaded.
+        stale: Values that have expired and could be confirmed with `NOT_MODIFIED`, by key.
+        now: Tells the seconds of the process's clock.
+    """
+
+    __slots__ = ("_now", "_of", "cost", "flights", "gate", "has_begun", "keys", "outer", "stale")
+
+    def __init__(self, keys: Collection[Key], stale: Mapping[Key, Any], now: Callable[[], Seconds]) -> None:
+        super().__init__()
+        self.keys = tuple(keys)
+        self.stale = stale
+        self.has_begun = False
+        self.cost: Seconds = 0.0
+        self.flights: Collection[Flight] = ()
+        self.gate: object = None
+        self.outer: Load | None = None
+        self._now = now
+        self._of: dict[Key, Remarks] = {}
+
+    def of(self, key: Key) -> Remarks:
+        """Return the remarks on one key of many, which go before those on all.
+
+        Raises:
+            InvalidArgumentError: If the key is none of those to be loaded.
+        """
+        if key not in self.keys:
+            raise InvalidArgumentError(f"expected one of the {len(self.keys)} keys that are being loaded")
+        return self._of.setdefault(key, Remarks())
+
+    def ttl_of(self, key: Key) -> Seconds | Unset | None:
+        """Return what was said of a key's ttl, or of all keys'."""
+        own = self._of.get(key)
+        return self.ttl if own is None or own.ttl is UNSET else own.ttl
+
+    def tags_of(self, key: Key) -> tuple[str, ...]:
+        """Return the tags that were added for a key, or for all."""
+        own = self._of.get(key)
+        return tuple(self.tags.added if own is None else self.tags.added | own.tags.added)
+
+    def is_stored(self, key: Key) -> bool:
+        """Return whether the value of a key was not declined."""
+        own = self._of.get(key)
+        return not self.is_declined and (own is None or not own.is_declined)
+
+    @contextlib.contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Be the current load while the body, which is the loader, runs; and note how long it takes."""
+        self.outer = _current.get()
+        self.has_begun = True
+        started = self._now()
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            self.cost = self._now() - started
+            # An exception thrown in from outside may end the body in another context than it began in.
+            with contextlib.suppress(ValueError):
+                _current.reset(token)
+
+
+def loads_under_way() -> Iterator[Load]:
+    """Yield the loads that the caller runs in, from the innermost outward."""
+    load = _current.get()
+    while load is not None:
+        yield load
+        load = load.outer
+
+
+def run_inside(outer: Load | None, call: Any) -> Any:
+    """Return what a call returns that runs in a context of its own, in which only the load is known."""
+    context = contextvars.Context()
+    context.run(_current.set, outer)
+    return context.run(call)

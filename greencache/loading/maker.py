@@ -1,0 +1,142 @@
+"""From what a loader returned, and said of it, to the entries that are stored."""
+
+import dataclasses
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from greencache.entry import Entry, Stamps, State, judge
+from greencache.errors import InvalidArgumentError, UnsupportedFunctionError
+from greencache.loading.load import Load
+from greencache.options import EntryOptions
+from greencache.stamps import StampTable
+from greencache.tiers.stack import Stack
+from greencache.typing import MISSING, NOT_MODIFIED, UNSET, Key, Seconds
+
+__all__ = ["EntryMaker", "Loaded", "Prospect"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of a load.
+
+    Args:
+        stored: Entries to be stored and served.
+        passed: Entries to be served and not to be stored.
+    """
+
+    stored: dict[Key, Entry] = dataclasses.field(default_factory=dict)
+    passed: dict[Key, Entry] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prospect:
+    """What must be known before a load begins.
+
+    Args:
+        load: The load.
+        stale: Entries that the loader may confirm.
+        stamps: The stamps current now, of all tags that are known now, and of any tag at all.
+    """
+
+    load: Load
+    stale: Mapping[Key, Entry]
+    stamps: Mapping[str, str]
+
+
+class EntryMaker:
+    """Makes entries.
+
+    Args:
+        stack: Tells the ttl of the deepest tier, and the time.
+        stamps: The current stamps.
+    """
+
+    def __init__(self, stack: Stack, stamps: StampTable) -> None:
+        self._stack = stack
+        self._stamps = stamps
+
+    def make(self, value: Any, options: EntryOptions, stamps: Stamps, cost: Seconds = 0.0) -> Entry:
+        """Return a new entry for a value that is at least as new as its stamps.
+
+        Raises:
+            UnsupportedFunctionError: If the value is a coroutine, which can be awaited only once.
+        """
+        if isinstance(value, types.CoroutineType):
+            value.close()
+            raise UnsupportedFunctionError("expected a value, got a coroutine; the loader must not be async")
+        clock = self._stack.clock
+        now = clock.now()
+        if value is None and options.negative_ttl is not UNSET:
+            options = dataclasses.replace(options, ttl=options.negative_ttl)
+        due, fresh, stale = options.lifetime(self._stack.default_ttl(options.tier), cost)
+        return Entry(
+            value,
+            now + fresh,
+            now + stale,
+            due_at=now + due,
+            created=clock.wall(),
+            stamps=stamps,
+            tier=options.tier,
+            cost=cost,
+        )
+
+    def prepare(self, keys: list[Key], options: EntryOptions, stale: Mapping[Key, Entry]) -> Prospect:
+        """Return what must be known before a load of these keys begins.
+
+        A tag that is invalidated while the load runs has another stamp afterwards.
+        """
+        now = self._stack.clock.now()
+        shown = {k: stale[k] for k in keys if k in stale and judge(stale[k], now) is not State.GONE}
+        shown = {key: entry for key, entry in shown.items() if entry.value is not MISSING}
+        tags = dict.fromkeys((*options.tags, *(tag for entry in shown.values() for tag in entry.tags)))
+        load = Load(keys, {key: entry.value for key, entry in shown.items()}, self._stack.clock.now)
+        return Prospect(load, shown, self._stamps.before_load(tags))
+
+    def finish(self, prospect: Prospect, values: object, options: EntryOptions) -> Loaded:
+        """Return the entries for what a loader has returned.
+
+        Raises:
+            InvalidArgumentError: If the loader did not return a mapping, or confirmed what it was not shown.
+            UnsupportedFunctionError: If a value is a coroutine.
+        """
+        load = prospect.load
+        if not isinstance(values, Mapping):
+            raise InvalidArgumentError(
+                f"expected a loader of many keys to return a mapping, got {type(values).__name__}"
+            )
+        added = {tag for key in load.keys for tag in load.tags_of(key)} - prospect.stamps.keys()
+        late = self._stamps.since(prospect.stamps, added)
+        stamps = prospect.stamps if late is None else {**prospect.stamps, **late}
+        loaded = Loaded()
+        for key in load.keys:
+            entry = self._entry(key, values.get(key, MISSING), prospect, stamps, options)
+            if entry is not None:
+                is_proved = late is not None or added.isdisjoint(load.tags_of(key))
+                (loaded.stored if is_proved and load.is_stored(key) else loaded.passed)[key] = entry
+        return loaded
+
+    def _entry(
+        self,
+        key: Key,
+        value: Any,
+        prospect: Prospect,
+        stamps: Mapping[str, str],
+        options: EntryOptions,
+    ) -> Entry | None:
+        load = prospect.load
+        tags: Iterable[str] = (*options.tags, *load.tags_of(key))
+        if value is NOT_MODIFIED:
+            if key not in prospect.stale:
+                raise InvalidArgumentError("got NOT_MODIFIED for a key whose loader was shown no stale value")
+            value, tags = prospect.stale[key].value, (*tags, *prospect.stale[key].tags)
+        if value is MISSING:
+            # Nothing is kept of a key that does not exist, unless a time for that was given.
+            if not options.negative_ttl:
+                return None
+            options = dataclasses.replace(options, ttl=options.negative_ttl, stale_ttl=0.0)
+        elif (ttl := load.ttl_of(key)) is not UNSET:
+            options = dataclasses.replace(options, ttl=ttl, negative_ttl=UNSET)
+        # Of a tag that cannot be proved no stamp is known; its entry is not stored.
+        names = dict.fromkeys(("", *tags))
+        return self.make(value, options, tuple((n, stamps[n]) for n in names if n in stamps), load.cost)
