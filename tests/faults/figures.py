@@ -16,7 +16,7 @@ import pytest
 
 from tests.faults.scenarios import NOT_MEASURED, SCENARIOS
 
-__all__ = ["IS_LONG", "figure", "is_long", "pytest_terminal_summary"]
+__all__ = ["IS_LONG", "figure", "is_long", "only_in_a_long_run", "pytest_terminal_summary"]
 
 _PROPERTY = "figure"
 _BOUNDS = {"==": operator.eq, "<=": operator.le, ">=": operator.ge}
@@ -51,6 +51,9 @@ def figure(request):
 
 IS_LONG = os.environ.get("GREENCACHE_TEST_LONG", "") not in ("", "0")
 """Whether this run has the time that the full figures take."""
+
+
+only_in_a_long_run = pytest.mark.skipif(not IS_LONG, reason="takes long; GREENCACHE_TEST_LONG=1 runs it")
 
 
 @pytest.fixture

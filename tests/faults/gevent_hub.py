@@ -24,7 +24,7 @@ from tests.faults.stopwatch import processor_waited_for
 
 TICK = 0.001
 GREENLETS = 5
-REPEATS = 3
+REPEATS = 2
 
 
 class Ticker:

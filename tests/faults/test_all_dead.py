@@ -10,6 +10,7 @@ import pytest
 from greencache import CacheManager
 from greencache.testing import wait_until
 from greencache.testing.servers.errors import ServerControlError
+from tests.faults.figures import only_in_a_long_run
 from tests.faults.history import percentiles
 from tests.faults.loader_client import configured_cache
 from tests.faults.stopwatch import seconds_of
@@ -121,10 +122,9 @@ def test_hung_tiers_cost_a_load_next_to_nothing_once_that_is_known(hung, figure)
     figure("P3", "longest load while tiers hang (0.1 s)", max(map(max, times)), "s", "<= 1")
 
 
-def test_hung_tiers_cost_the_first_load_no_more_than_their_deadlines(hung, figure, is_long):
+@only_in_a_long_run
+def test_hung_tiers_cost_the_first_load_no_more_than_their_deadlines(hung, figure):
     """With the default settings."""
-    if not is_long:
-        pytest.skip("takes the default time-outs; GREENCACHE_TEST_LONG=1 runs it")
     urls, hang = hung
     with CacheManager.from_urls(**urls, namespace="hung") as cache:
         cache.initialize(strict=True)

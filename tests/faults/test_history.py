@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.faults.figures import only_in_a_long_run
 from tests.faults.history import FORGETTING, History, Op, Record, check, percentiles, read_histories
 from tests.faults.nemesis import Nemesis
 from tests.faults.storm import Storm
@@ -156,7 +157,7 @@ def describe(storm, verdict):
 
 def test_a_storm_leaves_no_stale_read_and_no_key_stuck(make_plan, is_long, figure):
     """With readers killed in the middle of loads, and every way of forgetting at once."""
-    storm = Storm(make_plan(30.0 if is_long else 6.0))
+    storm = Storm(make_plan(30.0 if is_long else 5.0))
     storm.run()
     verdict = storm.verdict()
     assert storm.errors() == ""
@@ -172,9 +173,10 @@ def test_a_storm_leaves_no_stale_read_and_no_key_stuck(make_plan, is_long, figur
     assert len(verdict.needless) <= 2 + verdict.counts["load"] // 20
 
 
-def test_a_storm_with_faults_leaves_no_stale_read_and_no_key_stuck(make_plan, servers, is_long, figure):
+@only_in_a_long_run
+def test_a_storm_with_faults_leaves_no_stale_read_and_no_key_stuck(make_plan, servers, figure):
     """The same while servers hang and restart empty, and connections, logs and scripts are lost."""
-    storm = Storm(make_plan(30.0 if is_long else 6.0), Nemesis(*servers))
+    storm = Storm(make_plan(30.0), Nemesis(*servers))
     storm.run()
     verdict = storm.verdict()
     assert storm.errors() == ""
@@ -190,6 +192,7 @@ def test_a_storm_with_faults_leaves_no_stale_read_and_no_key_stuck(make_plan, se
     figure(62, "keys stuck", storm.total("counts", "stuck"), bound="== 0")
 
 
+@only_in_a_long_run
 @pytest.mark.parametrize(("guard", "found"), [("leases", "own"), ("bus", "others")])
 def test_a_storm_finds_what_a_missing_guard_lets_through(make_plan, figure, guard, found):
     """A checker that has never found anything proves nothing."""

@@ -50,7 +50,7 @@ def peak_of_loads(jitter, number, ttl):
 
 def test_keys_stored_together_do_not_expire_together(figure, is_long):
     """Jitter spreads their reloads over a part of the ttl; without it they all come in one second."""
-    number, ttl, jitter = 100_000 if is_long else 10_000, 300.0, 0.2
+    number, ttl, jitter = 100_000 if is_long else 4_000, 300.0, 0.2
     peak = peak_of_loads(jitter, number, ttl)
     even = number / (ttl * jitter)
     figure(70, f"peak loads a second of {number:,} keys, jitter {jitter}", peak, "1/s", f"<= {1.5 * even:g}")
@@ -59,7 +59,7 @@ def test_keys_stored_together_do_not_expire_together(figure, is_long):
 
 def test_missing_ids_take_no_memory_and_do_not_push_out_what_is_used(figure, is_long):
     """Whoever asks for ids that do not exist pays for each once, and others do not notice."""
-    number, size = 1_000_000 if is_long else 30_000, 1_000_000
+    number, size = 1_000_000 if is_long else 10_000, 1_000_000
     chance, calls = random.Random(71), {"missing": 0, "hot": 0}
     hot = [f"hot:{index}" for index in range(100)]
     largest = 0
@@ -80,6 +80,26 @@ def test_missing_ids_take_no_memory_and_do_not_push_out_what_is_used(figure, is_
     figure(71, f"calls of the source for {number:,} ids asked twice", calls["missing"], bound=f"== {number}")
     hit_rate = 1 - (calls["hot"] - len(hot)) / number
     figure(71, "hit rate of 100 keys in use meanwhile", hit_rate, bound=">= 0.98")
+
+
+def test_ids_that_a_batch_did_not_find_are_asked_for_once_each_negative_ttl(figure, is_long):
+    """And again when that is over, since they may exist by then."""
+    number, negative_ttl, asked = 100_000 if is_long else 10_000, 30.0, []
+    clock = FakeClock()
+    missing = [f"missing:{index}" for index in range(number)]
+
+    def load(keys):
+        asked.extend(keys)
+        return {}
+
+    with CacheManager([MemoryTier(2_000 * number, clock=clock)], clock=clock) as cache:
+        for _ in range(3):
+            assert cache.get_or_load_many(missing, load, negative_ttl=negative_ttl) == {}
+        first = len(asked)
+        clock.advance(negative_ttl + 1)
+        cache.get_or_load_many(missing, load, negative_ttl=negative_ttl)
+    figure(71, f"asked of the source for {number:,} ids, three times", first, bound=f"== {number}")
+    figure(71, "the same after negative_ttl", len(asked) - first, bound=f"== {number}")
 
 
 def commands(server, name):
@@ -136,7 +156,7 @@ class SlowSource:
 def test_a_cold_cache_sheds_what_the_source_cannot_take_and_recovers(redis_servers, figure, is_long):
     """Who cannot be served in time is told so; when fewer ask, all are served at once."""
     source, patience, limit, threads = SlowSource(0.02), 0.5, 4, 64
-    number, longest, shed, served = 40 if is_long else 10, [], [], []
+    number, longest, shed, served = 40 if is_long else 5, [], [], []
     l2, l3 = redis_servers().url, redis_servers().url
     with CacheManager.from_urls(
         l2=l2, l3=l3, namespace="cold", max_concurrent_loads=limit, patience=patience
