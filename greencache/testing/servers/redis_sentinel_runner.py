@@ -5,6 +5,7 @@ import contextlib
 
 from greencache.testing.servers.redis_group import GroupRunner, group_url
 from greencache.testing.servers.redis_node import RedisNode, SentinelNode
+from greencache.testing.waiting import wait_until
 from greencache.typing import Seconds
 
 __all__ = ["SENTINEL_SCHEME", "SentinelRunner"]
@@ -54,10 +55,15 @@ class SentinelRunner(GroupRunner):
         primary, *replicas = self.nodes
         for replica in replicas:
             replica.execute("REPLICAOF", *primary.address)
+        # Before anybody watches: a primary that has no replicas yet is asked again only after ten seconds.
+        wait_until(
+            lambda: all(replica.follows(primary) for replica in replicas),
+            reason="the replicas follow the primary",
+            deadline=self.deadline,
+        )
         for node in self.nodes:
-            node.execute(
-                "CONFIG", "REWRITE"
-            )  # as the sentinels do after a failover: a restart changes no role
+            # As the sentinels do after a failover: a restart changes no role.
+            node.execute("CONFIG", "REWRITE")
         for sentinel in self.sentinels:
             self._instruct(sentinel, primary)
 

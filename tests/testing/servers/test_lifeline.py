@@ -49,6 +49,31 @@ def test_no_server_outlives_its_starter(kind, ending):
     wait_until(lambda: not pathlib.Path(folder).exists(), reason="its folder is gone", deadline=20)
 
 
+@pytest.mark.parametrize("kind", ["RedisSentinelServers", "RedisClusterServers"])
+def test_no_member_of_a_group_outlives_its_starter(kind):
+    """Six or more processes, one of them frozen, when their starter is killed."""
+    script = f"""
+import os, signal
+from greencache.testing import {kind}
+from greencache.testing.servers import LOCAL
+group = {kind}(sources=LOCAL).start()
+group.nodes[0].pause()
+for member in group._group.members:
+    print(member.pid, member._folder)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    command = [sys.executable, "-c", script]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    pids, folders = zip(*map(str.split, answer.stdout.splitlines()), strict=True)
+    assert len(pids) == 6
+    wait_until(lambda: not any(is_running(int(pid)) for pid in pids), reason="all are gone", deadline=20)
+    wait_until(
+        lambda: not any(pathlib.Path(folder).exists() for folder in folders),
+        reason="their folders are gone",
+        deadline=20,
+    )
+
+
 def test_a_forked_worker_does_not_keep_the_server_alive():
     """The pipe that the server's life hangs on must not be held open by a worker that outlives its parent."""
     ending = """
