@@ -8,15 +8,17 @@ from typing import Any, Self
 from greencache.backends.breaker import Breaker, BreakerState, OnChange
 from greencache.backends.redis_address import RedisAddress
 from greencache.backends.redis_connection import GuardedConnection, Parser, new_connection, require_parser
+from greencache.backends.redis_errors import is_unknown_script, without_errors
 from greencache.backends.redis_health import RedisHealth, ask_health
 from greencache.backends.redis_listener import RedisListener
 from greencache.backends.redis_node import RedisNode
 from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import Argument, pack, pack_batches
+from greencache.backends.redis_watch import ServerWatch
 from greencache.backends.retry import RetryPolicy, Sleep
 from greencache.backends.scripts import Script
 from greencache.clock import Clock, SystemClock
-from greencache.errors import ConfigurationError, GreencacheError, ServerReplyError
+from greencache.errors import ConfigurationError, GreencacheError
 from greencache.typing import Seconds
 
 __all__ = ["RedisHealth", "RedisListener", "RedisManager"]
@@ -75,16 +77,16 @@ class RedisManager:
         self._address = RedisAddress.parse(url, username, password)
         self._connect_timeout = connect_timeout
         self._parser = parser
-        breaker = breaker or Breaker(clock=self._clock)
+        self.breaker = breaker or Breaker(clock=self._clock)
         if on_change is not None:
-            breaker.subscribe(on_change)
+            self.breaker.subscribe(on_change)
         self._node = RedisNode(
             self._address,
             self._new_connection,
             max_connections=max_connections,
             timeout=timeout,
             retry=retry or RetryPolicy(),
-            breaker=breaker,
+            breaker=self.breaker,
             clock=self._clock,
             sleep=sleep,
         )
@@ -114,6 +116,11 @@ class RedisManager:
     def pool(self) -> ConnectionPool:
         """Its connections, to be looked at."""
         return self._node.pool
+
+    @property
+    def watch(self) -> ServerWatch:
+        """Notices that another server answers at the address, on any connection."""
+        return self._node.watch
 
     @property
     def state(self) -> BreakerState:
@@ -168,7 +175,7 @@ class RedisManager:
             TierUnavailableError: As for `execute`; some commands may have run.
             ServerReplyError: At least one was wrong; the others have run.
         """
-        return _without_errors(self._execute_many(commands, deadline, repeatable))
+        return without_errors(self._execute_many(commands, deadline, repeatable))
 
     def run_script(
         self,
@@ -212,14 +219,14 @@ class RedisManager:
         end = self._clock.now() + (self._deadline if deadline is None else deadline)
         commands = [("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls]
         replies = self._execute_many(commands, end - self._clock.now(), repeatable)
-        if unknown := [index for index, reply in enumerate(replies) if _is_unknown_script(reply)]:
+        if unknown := [index for index, reply in enumerate(replies) if is_unknown_script(reply)]:
             # Nothing of these has run, so to run them now repeats nothing.
             load = ("SCRIPT", "LOAD", script.text)
             again = [load, *(commands[index] for index in unknown)]
             late = self._execute_many(again, end - self._clock.now(), repeatable)
             for index, reply in zip(unknown, late[1:], strict=True):
                 replies[index] = reply
-        return _without_errors(replies)
+        return without_errors(replies)
 
     def scan(self, match: str | bytes, count: int = 500) -> Iterator[list[bytes]]:
         """Yield the keys that match a pattern, batch by batch; a key may come twice.
@@ -239,13 +246,22 @@ class RedisManager:
             if int(cursor) == 0:
                 return
 
+    def await_replica(self, mark: Argument, timeout: Seconds) -> bool:
+        """Return whether a replica has all that was written so far, waiting for it; raises as `execute` does.
+
+        Args:
+            mark: A key to write to; it vanishes by itself.
+            timeout: Seconds to wait at most, and never more than half of what one attempt may take.
+        """
+        return self._node.await_replica(pack(("SET", mark, "", "PX", 1_000)), timeout, self._deadline)
+
     def open_listener(self, read_timeout: Seconds) -> RedisListener:
         """Return a connection of its own, outside of the pool, for commands that block.
 
         Args:
             read_timeout: Seconds that a reply may take; longer than what the commands block.
         """
-        return RedisListener(self._address, self._new_connection, read_timeout, self._clock)
+        return RedisListener(self._address, self._node.new_connection, read_timeout, self._clock)
 
     def check(self, deadline: Seconds | None = None) -> RedisHealth:
         """Return how the server is, asking it now whatever the circuit breaker thinks; raises nothing.
@@ -282,14 +298,3 @@ def _require_positive(**times: Seconds) -> None:
     for name, value in times.items():
         if not (math.isfinite(value) and value > 0):
             raise ConfigurationError(f"expected {name} as a positive number of seconds, got {value!r}")
-
-
-def _without_errors(replies: list[Any]) -> list[Any]:
-    for reply in replies:
-        if isinstance(reply, GreencacheError):
-            raise reply
-    return replies
-
-
-def _is_unknown_script(reply: Any) -> bool:
-    return isinstance(reply, ServerReplyError) and reply.code == "NOSCRIPT"

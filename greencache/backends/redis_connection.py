@@ -58,6 +58,8 @@ class GuardedConnection(AbstractConnection):
         """Whether the server may have executed what was last to be sent."""
         self.generation: object = None
         """Set by the pool it belongs to."""
+        self.on_open: Callable[[GuardedConnection, Seconds], None] | None = None
+        """Is called when it is open, before anything else is sent, with the deadline for that."""
         super().__init__(**options)
         self._has_leftover = _leftover_of_hiredis if isinstance(self._parser, _HiredisParser) else _leftover
 
@@ -99,6 +101,12 @@ class GuardedConnection(AbstractConnection):
         connected = self._connect()  # type: ignore[no-untyped-call]
         self._sock: Any = DeadlineSocket(connected, self._now, self._deadline)
         self.on_connect_check_health(check_health=False)
+        if self.on_open is not None:
+            try:
+                self.on_open(self, self._deadline)
+            finally:
+                self.is_dirty = True
+                self.may_have_run = False  # of what the caller wants nothing was sent
         self.is_dirty = False
 
     def exchange(self, packed: bytes, count: int, deadline: Seconds) -> list[Any]:

@@ -5,6 +5,7 @@ counts only, a `RefusedError` does neither: the server is well. A `ServerReplyEr
 """
 
 import ssl
+from typing import Any
 
 from redis import exceptions
 
@@ -12,7 +13,14 @@ from greencache.backends.redis_address import RedisAddress
 from greencache.backends.retry import RefusedError, TransientError
 from greencache.errors import GreencacheError, ServerReplyError, TierUnavailableError
 
-__all__ = ["FOREIGN_ERRORS", "closed_by_peer", "explain_failure", "explain_reply"]
+__all__ = [
+    "FOREIGN_ERRORS",
+    "closed_by_peer",
+    "explain_failure",
+    "explain_reply",
+    "is_unknown_script",
+    "without_errors",
+]
 
 FOREIGN_ERRORS = (exceptions.RedisError, OSError, ValueError, OverflowError, RecursionError, MemoryError)
 """What redis-py's parsers raise; the last four for replies that no Redis sends."""
@@ -94,3 +102,20 @@ def closed_by_peer(error: Exception) -> bool:
     if isinstance(error, OSError):
         return not isinstance(error, TimeoutError | ssl.SSLError)
     return type(error) is exceptions.ConnectionError
+
+
+def without_errors(replies: list[Any]) -> list[Any]:
+    """Return replies as they are.
+
+    Raises:
+        GreencacheError: The first that is one.
+    """
+    for reply in replies:
+        if isinstance(reply, GreencacheError):
+            raise reply
+    return replies
+
+
+def is_unknown_script(reply: Any) -> bool:
+    """Return whether the server does not know the script that it should run."""
+    return isinstance(reply, ServerReplyError) and reply.code == "NOSCRIPT"

@@ -8,9 +8,11 @@ from greencache.backends.redis_address import RedisAddress
 from greencache.backends.redis_connection import GuardedConnection
 from greencache.backends.redis_errors import FOREIGN_ERRORS, closed_by_peer, explain_failure, explain_reply
 from greencache.backends.redis_pool import ConnectionPool
+from greencache.backends.redis_protocol import pack
+from greencache.backends.redis_watch import ServerWatch
 from greencache.backends.retry import RefusedError, RetryPolicy, Sleep, TransientError, retry_after
 from greencache.clock import Clock
-from greencache.errors import TierUnavailableError
+from greencache.errors import GreencacheError, TierUnavailableError
 from greencache.typing import Seconds
 
 __all__ = ["RedisNode"]
@@ -44,7 +46,9 @@ class RedisNode:
     ) -> None:
         self.address = address
         self.breaker = breaker
-        self._pool = ConnectionPool(connect, max_connections, address.label, clock)
+        self._connect = connect
+        self._pool = ConnectionPool(self.new_connection, max_connections, address.label, clock)
+        self.watch = ServerWatch(self._pool.renew)
         self._timeout = timeout
         self._retry = retry
         self._clock = clock
@@ -55,6 +59,12 @@ class RedisNode:
     def pool(self) -> ConnectionPool:
         """Its connections."""
         return self._pool
+
+    def new_connection(self) -> GuardedConnection:
+        """Return a connection that will tell, when it is first used, who answers on it."""
+        connection = self._connect()
+        connection.on_open = self.watch.greet
+        return connection
 
     def exchange(self, packed: bytes, count: int, deadline: Seconds, *, repeatable: bool) -> list[Any]:
         """Return the replies to some commands.
@@ -86,6 +96,24 @@ class RedisNode:
                 give_up_at=end,
                 sleep=self._sleep,
             )
+
+    def await_replica(self, write: bytes, timeout: Seconds, deadline: Seconds) -> bool:
+        """Return whether a replica has all that was written so far, by anybody, waiting for it.
+
+        Args:
+            write: A packed command that changes something, whatever is there.
+            timeout: Seconds to wait at most.
+            deadline: As of `exchange`, whose errors it raises too.
+        """
+        # Half of an attempt's time: else to wait in vain would pass for an outage.
+        patience = max(1, round(1_000 * min(timeout, self._timeout / 2, deadline / 2)))
+        # WAIT waits for what its own connection has written last. All writes of a server are in one order,
+        # so a replica that has this one has all before it, whoever made them.
+        packed = write + pack(("WAIT", 1, patience))
+        for reply in (replies := self.exchange(packed, 2, deadline, repeatable=True)):
+            if isinstance(reply, GreencacheError):
+                raise reply
+        return bool(replies[1] >= 1)
 
     def attempt_once(self, packed: bytes, count: int, deadline: Seconds) -> list[Any]:
         """Do the same in one attempt that neither asks the breaker nor tells it."""

@@ -93,11 +93,15 @@ class ConnectionPool:
         for connection in idle:
             self._discard(connection)
 
+    def renew(self) -> None:
+        """Use no connection again that was opened until now: another server has its place."""
+        self._generation = object()
+        self.drop_idle()
+
     def close(self) -> None:
         """Close what is idle now, and what is in use when it comes back."""
         self._is_closed = True
-        self._generation = object()
-        self.drop_idle()
+        self.renew()
         while self._waiters:
             self._wake_one()
 
