@@ -87,6 +87,7 @@ __all__ = [
     "InvalidOptionError",
     "InvalidationPending",
     "LoadTimeoutError",
+    "NotReplicatedError",
     "RedisManager",
     "TierUnavailableError",
     "UnsupportedFunctionError",

@@ -12,6 +12,7 @@
     ├── TierUnavailableError (ConnectionError) a tier did not answer; a read turns it into a miss
     ├── ServerReplyError (RuntimeError)        a server answered a command with an error of its own
     ├── InvalidationPending (ConnectionError)  a drop that could not reach a tier and is queued
+    ├── NotReplicatedError (TimeoutError)      a durable write or drop that no replica has acknowledged
     └── LoadTimeoutError (TimeoutError)        a loader, ours or another process's, took too long
 
 Each is also the built-in exception that people already catch. Imports nothing.
@@ -28,6 +29,7 @@ __all__ = [
     "InvalidOptionError",
     "InvalidationPending",
     "LoadTimeoutError",
+    "NotReplicatedError",
     "ServerReplyError",
     "TierUnavailableError",
     "UnsupportedFunctionError",
@@ -110,6 +112,22 @@ class InvalidationPending(GreencacheError, ConnectionError):  # noqa: N818 -- a 
     def __init__(self, message: str, pending: dict[str, tuple[str, ...]] | None = None) -> None:
         super().__init__(message)
         self.pending: dict[str, tuple[str, ...]] = pending or {}
+
+
+class NotReplicatedError(GreencacheError, TimeoutError):
+    """A durable write or drop is done everywhere, but no replica has acknowledged it in time.
+
+    A failover may undo it in the tiers named, until this process, if it is still there, notices and repeats
+    the drop.
+
+    Args:
+        message: What was done, and what was not.
+        tiers: The names of the tiers whose replicas are silent, or that have none.
+    """
+
+    def __init__(self, message: str, tiers: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.tiers = tiers
 
 
 class LoadTimeoutError(GreencacheError, TimeoutError):

@@ -27,6 +27,7 @@ class EventKind(enum.StrEnum):
     BUS_GAP = "bus_gap"
     BUS_LOST = "bus_lost"
     BUS_BACK = "bus_back"
+    SERVER_CHANGED = "server_changed"
     FEATURE_MISSING = "feature_missing"
     BACKGROUND_FAILED = "background_failed"
 

@@ -32,6 +32,7 @@ _LEVEL_OF: Final[Mapping[EventKind, str]] = {
     EventKind.BUS_GAP: "warning",
     EventKind.BUS_LOST: "warning",
     EventKind.BUS_BACK: "info",
+    EventKind.SERVER_CHANGED: "warning",
     EventKind.FEATURE_MISSING: "warning",
     EventKind.BACKGROUND_FAILED: "error",
 }

@@ -67,6 +67,7 @@ class Builder:
             "defaults": config.defaults.options(),
             "max_staleness": config.bus.max_staleness,
             "max_concurrent_loads": config.max_concurrent_loads,
+            "failover_window": config.failover_window,
             "recorder": self._recorder,
             "clock": self._clock,
         }

@@ -12,6 +12,7 @@ from greencache.config.layers import Layer
 from greencache.config.profiles import select_profile
 from greencache.config.settings import Count, Settings
 from greencache.config.tiers import L1Config, L2Config, L3Config, L4Config
+from greencache.config.units import Duration
 from greencache.config.yaml_file import read_yaml
 from greencache.errors import ConfigurationError
 from greencache.keys import check_namespace
@@ -30,6 +31,7 @@ class CacheConfig(Settings):
     namespace: Annotated[str, AfterValidator(check_namespace)] = "default"
     strategy: Literal["cache-aside", "write-through"] = "cache-aside"
     max_concurrent_loads: Count = 64
+    failover_window: Duration = 60.0
     defaults: DefaultsConfig = DefaultsConfig()
     l1: L1Config = L1Config()
     l2: L2Config = L2Config()

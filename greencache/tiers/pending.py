@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from greencache.forks import after_fork_in_child
-from greencache.keys import Pattern
+from greencache.keys import ANY_TAG, Pattern
 from greencache.typing import Key
 
 __all__ = ["Pending", "PendingDrops"]
@@ -55,7 +55,7 @@ class Pending:
 
     def describe(self) -> tuple[str, ...]:
         """Return what waits as text, for an error message."""
-        return tuple(f"{kind}:{name}" for kind, name in self.queued)
+        return _described(self.queued)
 
 
 class PendingDrops:
@@ -84,7 +84,10 @@ class PendingDrops:
 
     def add(self, more: Pending) -> None:
         """Queue drops; one that is queued already is queued anew, since it may be under replay."""
-        covering = self._collapse() if len(self._queued) + len(more.queued) > self._capacity else None
+        is_full = len(self._queued) + len(more.queued) > self._capacity and (
+            len(self._queued.keys() | more.queued.keys()) > self._capacity
+        )
+        covering = self._collapse() if is_full else None
         with self._lock:
             if covering is not None:
                 stamps = {name: each for name, each in self._queued.items() if name[0] == "stamp"}
@@ -118,4 +121,9 @@ class PendingDrops:
     def describe(self) -> tuple[str, ...]:
         """Return what is queued as text, for an error message."""
         with self._lock:
-            return tuple(f"{kind}:{name}" for kind, name in self._queued)
+            return _described(self._queued)
+
+
+def _described(names: Iterable[_Name]) -> tuple[str, ...]:
+    # The tag without a name is the namespace; that of any tag is replaced along with others only.
+    return tuple(f"{kind}:{name}" if name else "everything" for kind, name in names if name != ANY_TAG)

@@ -25,13 +25,20 @@ class Replayer:
 
     def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._alarm = threading.Event()
+        self._is_closed = False
         self._is_running = False
 
-    def wake(self) -> None:
-        """Begin, unless it has begun: there is something to replay."""
+    def wake(self, *, at_once: bool = False) -> None:
+        """Begin, unless it has begun: there is something to replay.
+
+        Args:
+            at_once: Whether the tier is there, so that the first call need not wait for it.
+        """
+        if at_once:
+            self._alarm.set()
         with self._lock:
-            if self._is_running or self._stop.is_set():
+            if self._is_running or self._is_closed:
                 return
             self._is_running = True
         try:
@@ -42,15 +49,18 @@ class Replayer:
 
     def close(self) -> None:
         """Stop."""
-        self._stop.set()
+        self._is_closed = True
+        self._alarm.set()
 
     def _run(self) -> None:
         try:
-            while not self._stop.wait(self._pause):
-                if self._replay():
+            while True:
+                self._alarm.wait(self._pause)
+                self._alarm.clear()
+                if self._is_closed or self._replay():
                     break
         finally:
             self._is_running = False
         # What was queued between the last look and the line above has found this still running.
-        if not self._stop.is_set() and not self._replay():
+        if not self._is_closed and not self._replay():
             self.wake()

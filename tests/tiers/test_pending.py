@@ -1,6 +1,6 @@
 """Drops that wait for a tier."""
 
-from greencache.keys import Pattern
+from greencache.keys import ANY_TAG, Pattern
 from greencache.tiers.pending import Pending, PendingDrops
 
 
@@ -53,3 +53,19 @@ def test_too_many_are_covered_by_few_and_stamps_stay():
     pending = drops.begin()
     assert pending.stamps == {"t": "1"}
     assert [pattern.text for pattern in pending.patterns] == ["*"]
+
+
+def test_what_waits_is_told_in_the_words_of_the_caller():
+    """Keys, patterns and tags as they were given; the namespace as everything; no stamp of our own."""
+    pending = Pending(keys=["a"], patterns=[Pattern("b*")], stamps={"": "1", "t": "2", ANY_TAG: "3"})
+    drops = PendingDrops(10, everything)
+    drops.add(pending)
+    assert pending.describe() == drops.describe() == ("key:a", "pattern:b*", "everything", "stamp:t")
+
+
+def test_the_same_drops_again_are_not_too_many():
+    """What is queued already needs no further room."""
+    drops = PendingDrops(3, everything)
+    for _ in range(3):
+        drops.add(Pending(keys=["a", "b"]))
+    assert drops.describe() == ("key:a", "key:b")

@@ -1,0 +1,130 @@
+"""The one place where an outage of a tier becomes an absence and an event."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from greencache.clock import Clock
+from greencache.errors import ServerReplyError, TierUnavailableError
+from greencache.events import Event, EventKind, Recorder
+from greencache.stats import TierCounters
+from greencache.tiers.backlog import Backlog
+from greencache.tiers.base import Tier
+from greencache.tiers.pending import Pending
+from greencache.typing import CacheTier, Seconds
+
+__all__ = ["Guard"]
+
+T = TypeVar("T")
+
+_MOST_SUCCESSORS = 3
+"""How many servers are asked one after the other before a tier counts as out of reach."""
+
+
+class Guard:
+    """Makes calls to a tier, each after all that the tier has missed; during an outage the answer is `None`.
+
+    Args:
+        tier: The tier itself.
+        clock: Where the time comes from.
+        recorder: Is told when the tier goes and comes.
+        collapse: Returns the drops that cover any others in this tier, for when too many wait.
+        on_replayed: Is called with what was replayed, to do it in nearer tiers and to announce it.
+        failover_window: Seconds for which drops are remembered, to be replayed to another server.
+        capacity: How many drops may wait one by one.
+    """
+
+    def __init__(
+        self,
+        tier: Tier,
+        *,
+        clock: Clock,
+        recorder: Recorder,
+        collapse: Callable[[], Pending],
+        on_replayed: Callable[[Pending], None],
+        failover_window: Seconds,
+        capacity: int,
+    ) -> None:
+        self.tier = tier
+        self.name: CacheTier = tier.name
+        self.counters: TierCounters = tier.counters
+        self.is_up = True
+        """Whether the last call was answered."""
+        self._recorder = recorder
+        self._backlog = Backlog(
+            tier,
+            self._guard,
+            clock=clock,
+            recorder=recorder,
+            collapse=collapse,
+            on_replayed=on_replayed,
+            window=failover_window,
+            capacity=capacity,
+        )
+        self._pending = self._backlog.pending
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The drops that wait for the tier, as text."""
+        return self._backlog.waiting
+
+    def queue(self, pending: Pending) -> tuple[str, ...]:
+        """Let drops be made, and announced, before the tier is read again; return all that wait."""
+        self._backlog.queue(pending)
+        return self.waiting
+
+    def replay(self) -> bool:
+        """Tell the tier what it has missed, and return whether it may be used."""
+        return self._backlog.replay()
+
+    def close(self) -> None:
+        """Give back what the tier holds on to, after a last attempt to tell it what it has missed."""
+        self._backlog.close()
+        self.tier.close()
+
+    def _tell(self, call: Callable[[], T], pending: Pending, *, otherwise: T) -> T | None:
+        """Write to the tier and return its answer; if it is away, queue the drop and return `None`.
+
+        Args:
+            call: Writes.
+            pending: Drops that do instead of it.
+            otherwise: The answer if these were made after all.
+        """
+        backlog = self._backlog
+        changes = backlog.changes
+        backlog.note(pending)
+        answer = self._once(call)
+        if answer is not None and backlog.changes == changes:
+            return answer
+        # A reader that asks between the failure and this line still gets nothing: the tier is down,
+        # or it came back this instant, and then the drop is replayed before the next read of ours.
+        backlog.queue(pending)
+        # If it was answered, then perhaps by the former server.
+        return otherwise if answer is not None and self.replay() else None
+
+    def _once(self, call: Callable[[], T]) -> T | None:
+        if self._pending and not self.replay():
+            return None
+        return self._guard(call)
+
+    def _ready(self, call: Callable[[], T]) -> T | None:
+        """Return an answer of a server that was told everything before it was asked."""
+        for _ in range(_MOST_SUCCESSORS):
+            changes = self._backlog.changes
+            answer = self._once(call)
+            if self._backlog.changes == changes:
+                return answer
+        return None
+
+    def _guard(self, call: Callable[[], T]) -> T | None:
+        try:
+            answer = call()
+        except (TierUnavailableError, ServerReplyError) as error:
+            self.counters.errors += 1
+            if self.is_up and getattr(error, "is_outage", False):
+                self.is_up = False
+                self._recorder.record(Event(EventKind.TIER_DOWN, self.name, detail={"reason": str(error)}))
+            return None
+        if not self.is_up:
+            self.is_up = True
+            self._recorder.record(Event(EventKind.TIER_UP, self.name))
+        return answer
