@@ -1,6 +1,5 @@
 """The parts of one cache, put together."""
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +12,14 @@ from greencache.coherence import Coherence
 from greencache.entry import Entry, State, judge
 from greencache.errors import ConfigurationError, InvalidArgumentError, TierUnavailableError
 from greencache.events import Event, EventKind, NullRecorder, Recorder
-from greencache.health import HealthReport, TierReport, overall
+from greencache.health import HealthReport, count, examine, measure
 from greencache.journal import Journal
 from greencache.keys import Pattern, check_namespace
 from greencache.loading import assemble
 from greencache.options import EntryOptions, check_duration
 from greencache.receiver import Receiver
 from greencache.stamps import NAMESPACE, StampTable
-from greencache.stats import CacheStats, TierCounters, TierStats
+from greencache.stats import CacheStats, TierCounters
 from greencache.strategies import CacheAside, Strategy
 from greencache.tiers.base import Landing, Refreshable, Status, Tier, TierUsage
 from greencache.tiers.guarded import GuardedTier
@@ -95,6 +94,7 @@ class Engine:
             stamps=self.stamps,
             bus=self.bus,
             recorder=self.recorder,
+            journal=self.journal,
             patience=patience,
             max_loads=max_concurrent_loads,
             scope=background_scope,
@@ -231,39 +231,16 @@ class Engine:
                 raise TierUnavailableError(f"{name} {problem}: {report.error}")
 
     def stats(self) -> CacheStats:
-        """Return the counts so far; a tier of several parts counts as one."""
-        tiers: dict[CacheTier, TierStats] = {}
-        if self.stack.memory is not None:
-            tiers[CacheTier.L1] = self.stack.memory.counters.snapshot()
-        for tier in self.stack.shared:
-            counted = tier.counters.snapshot()
-            if (before := tiers.get(tier.name)) is not None:
-                # The parts of a tier are asked in turn: what the tier missed is what its last part missed.
-                missed = {"misses": counted.misses, "stale": counted.stale}
-                counted = dataclasses.replace(before + counted, **missed)
-            tiers[tier.name] = counted
-        return CacheStats(tiers, self._reader.leader.counters.snapshot())
+        """Return the counts so far."""
+        return count(self.stack, self._reader.leader.notes.counters)
 
     def health(self) -> HealthReport:
         """Ask every tier how it is doing."""
-        hit_rates = {name: stats.hit_rate for name, stats in self.stats().tiers.items()}
-        reports: dict[CacheTier, TierReport] = {}
-        for tier in self.stack.tiers:
-            health = tier.check()
-            waiting = tier.waiting if isinstance(tier, GuardedTier) else ()
-            report = TierReport(
-                status=health.status,
-                latency_ms=health.latency_ms,
-                hit_rate=hit_rates[tier.name],
-                error=health.error,
-                waiting=waiting,
-                detail=health.detail,
-            )
-            # Of two parts of a tier, the worse one speaks for both.
-            known = reports.get(tier.name)
-            if known is None or known.status is Status.UP:
-                reports[tier.name] = report
-        return HealthReport(overall([report.status for report in reports.values()]), reports)
+        return examine(self.stack, self.stats())
+
+    def usage(self) -> dict[CacheTier, TierUsage]:
+        """Return what each tier that answers holds."""
+        return measure(self.stack)
 
     def refresh_view(self, name: str) -> bool:
         """Make the contents of a view anew, and return whether this call has done it."""
@@ -275,16 +252,6 @@ class Engine:
                     return tier.refresh(name).is_done
                 known.extend(tier.views)
         raise InvalidArgumentError(f"expected one of the views {known}, got {name!r}")
-
-    def usage(self) -> dict[CacheTier, TierUsage]:
-        """Return what each tier that answers holds; a tier of several parts counts as one."""
-        used: dict[CacheTier, TierUsage] = {}
-        for tier in self.stack.tiers:
-            found = tier.usage()
-            if found is not None:
-                known = used.get(tier.name, TierUsage(0, 0))
-                used[tier.name] = TierUsage(known.entries + found.entries, known.size + found.size)
-        return used
 
     def close(self) -> None:
         """Finish background reloads, stop listening, and close the tiers."""

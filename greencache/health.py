@@ -1,13 +1,16 @@
-"""What a health check returns."""
+"""How a cache is doing: its counts, its tiers' health, and what they hold."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from greencache.tiers.base import Status
+from greencache.stats import CacheStats, LoadCounters, TierStats
+from greencache.tiers.base import Status, TierUsage
+from greencache.tiers.guarded import GuardedTier
+from greencache.tiers.stack import Stack
 from greencache.typing import CacheTier
 
-__all__ = ["HealthReport", "TierReport", "overall"]
+__all__ = ["HealthReport", "TierReport", "count", "examine", "measure", "overall"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +60,48 @@ def overall(statuses: list[Status]) -> Status:
     if all(status is Status.UP for status in statuses):
         return Status.UP
     return Status.DOWN if all(status is Status.DOWN for status in statuses) else Status.DEGRADED
+
+
+def count(stack: Stack, loads: LoadCounters) -> CacheStats:
+    """Return the counts so far; a tier of several parts counts as one."""
+    tiers: dict[CacheTier, TierStats] = {}
+    if stack.memory is not None:
+        tiers[CacheTier.L1] = stack.memory.counters.snapshot()
+    for tier in stack.shared:
+        counted = tier.counters.snapshot()
+        if (before := tiers.get(tier.name)) is not None:
+            # The parts of a tier are asked in turn: what the tier missed is what its last part missed.
+            missed = {"misses": counted.misses, "stale": counted.stale}
+            counted = dataclasses.replace(before + counted, **missed)
+        tiers[tier.name] = counted
+    return CacheStats(tiers, loads.snapshot())
+
+
+def examine(stack: Stack, stats: CacheStats) -> HealthReport:
+    """Ask every tier how it is doing; of two parts of a tier, the worse one speaks for both."""
+    reports: dict[CacheTier, TierReport] = {}
+    for tier in stack.tiers:
+        health = tier.check()
+        report = TierReport(
+            status=health.status,
+            latency_ms=health.latency_ms,
+            hit_rate=stats[tier.name].hit_rate,
+            error=health.error,
+            waiting=tier.waiting if isinstance(tier, GuardedTier) else (),
+            detail=health.detail,
+        )
+        known = reports.get(tier.name)
+        if known is None or known.status is Status.UP:
+            reports[tier.name] = report
+    return HealthReport(overall([report.status for report in reports.values()]), reports)
+
+
+def measure(stack: Stack) -> dict[CacheTier, TierUsage]:
+    """Return what each tier that answers holds; a tier of several parts counts as one."""
+    used: dict[CacheTier, TierUsage] = {}
+    for tier in stack.tiers:
+        found = tier.usage()
+        if found is not None:
+            known = used.get(tier.name, TierUsage(0, 0))
+            used[tier.name] = TierUsage(known.entries + found.entries, known.size + found.size)
+    return used

@@ -6,10 +6,12 @@ from contextlib import AbstractContextManager
 from greencache.background import Background
 from greencache.bus.base import Bus
 from greencache.events import Recorder
+from greencache.journal import Journal
 from greencache.loading.driver import Driver
 from greencache.loading.gate import LoadGate
 from greencache.loading.leader import Leader
 from greencache.loading.maker import EntryMaker
+from greencache.loading.notes import Notes
 from greencache.loading.reader import Reader
 from greencache.stamps import StampTable
 from greencache.strategies import Strategy
@@ -29,6 +31,7 @@ def assemble(
     stamps: StampTable,
     bus: Bus,
     recorder: Recorder,
+    journal: Journal,
     patience: Seconds,
     max_loads: int | None,
     scope: Callable[[], AbstractContextManager[object]] | None,
@@ -41,6 +44,7 @@ def assemble(
         stamps: The current stamps.
         bus: Tells whether L1 may be believed.
         recorder: Is told of what happens.
+        journal: Remembers what the last reads did.
         patience: Seconds to wait for somebody else's load before loading oneself.
         max_loads: How many loaders may run at once; `None` for any number.
         scope: Is entered around everything that runs on a thread of the cache's own.
@@ -51,11 +55,10 @@ def assemble(
     gate = LoadGate(max_loads, patience)
     maker = EntryMaker(stack, stamps)
     reader = Reader(
-        Leader(stack, strategy, maker, recorder=recorder, patience=patience),
+        Leader(stack, strategy, maker, notes=Notes(recorder, journal), patience=patience),
         Driver(gate),
         stack.memory,
         bus,
-        recorder,
         patience=patience,
         background=Background(recorder=recorder, scope=scope, longest=patience),
         foreground=Background(

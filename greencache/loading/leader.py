@@ -4,12 +4,11 @@ import random
 from collections.abc import Callable, Mapping
 
 from greencache.entry import Entry, State, is_due_early, judge
-from greencache.events import Event, EventKind, Recorder
 from greencache.loading.keeper import Held, LeaseKeeper
 from greencache.loading.maker import EntryMaker
+from greencache.loading.notes import Notes
 from greencache.loading.steps import Call, Failed, LoaderError, Pause, Steps
 from greencache.options import EntryOptions
-from greencache.stats import LoadCounters
 from greencache.strategies import Descent, Strategy
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
@@ -31,7 +30,7 @@ class Leader:
         stack: The tiers.
         strategy: The order in which they are read and filled.
         maker: Makes the entries of what was loaded.
-        recorder: Is told of failed loads, and of stale values served.
+        notes: Take down what became of reads.
         patience: Seconds to wait for a load of another process before loading oneself; likewise the longest
             time for which the leases of a load are extended.
         draw: Returns a random number of at least 0 and less than 1.
@@ -43,17 +42,16 @@ class Leader:
         strategy: Strategy,
         maker: EntryMaker,
         *,
-        recorder: Recorder,
+        notes: Notes,
         patience: Seconds,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self.counters = LoadCounters()
+        self.notes = notes
         self.waiters = Waiters()
         self.keeper = LeaseKeeper(patience)
         self._stack = stack
         self._strategy = strategy
         self._maker = maker
-        self._recorder = recorder
         self._patience = patience
         self._draw = draw
         self.now = stack.clock.now
@@ -68,7 +66,7 @@ class Leader:
         with Descent() as descent:
             self._hold(held, descent)
             self._strategy.descend(self._stack, keys, descent)
-            self._note_degraded(descent)
+            self.notes.looked(keys, descent)
             self._strategy.climb(self._stack, descent, descent.found)
         return descent.found | descent.served
 
@@ -95,12 +93,13 @@ class Leader:
             self._hold(held, descent)
             elector = self._stack.elector(options.tier)
             self._strategy.descend(self._stack, keys, descent, elector=elector)
-            self._note_degraded(descent)
+            self.notes.found(descent)
             meanwhile(descent.stale)
             mine = [key for key in descent.lacks(keys) if key not in descent.elsewhere]
             loaded = yield from self._load(mine, options, descent)
             # Filled before others are waited for: they may be waiting for this.
             self._strategy.climb(self._stack, descent, descent.found | loaded)
+            self.notes.refused(descent)
             others = [key for key in descent.lacks(keys) if key not in loaded and key in descent.elsewhere]
             if elector is not None and others:
                 loaded |= yield from self._await_others(others, options, descent, elector)
@@ -126,6 +125,7 @@ class Leader:
                 descent.set_aside(self._stack.memory.get_many(mine))
             loaded = yield from self._load(descent.lacks(mine), options, descent, is_awaited=False)
             self._strategy.climb(self._stack, descent, descent.found | loaded)
+            self.notes.refused(descent)
         return loaded
 
     def is_due(self, entry: Entry, options: EntryOptions) -> bool:
@@ -143,11 +143,6 @@ class Leader:
         else:
             descent.doubt(held)
 
-    def _note_degraded(self, descent: Descent) -> None:
-        if descent.served:
-            self.counters.degraded += len(descent.served)
-            self._recorder.record(Event(EventKind.DEGRADED, None, next(iter(descent.served))))
-
     # -- loading ---------------------------------------------------------------------------------------
 
     def _load(
@@ -158,24 +153,20 @@ class Leader:
             return {}
         # Before the load begins, so that what is invalidated meanwhile is known to be.
         prospect = self._maker.prepare(keys, options, descent.stale)
-        load, counters = prospect.load, self.counters
         try:
             with self.keeper.keeping(_leases_on(keys, descent)):
-                answer = yield Call(load)
+                answer = yield Call(prospect.load)
         finally:
-            counters.loads += load.has_begun
-            counters.seconds += load.cost
+            self.notes.called(prospect)
         if isinstance(answer, Failed):
-            if load.has_begun:
-                counters.failures += 1
-                detail = {"error": type(answer.error).__name__}
-                self._recorder.record(Event(EventKind.LOAD_FAILED, None, keys[0], detail))
+            self.notes.failed(prospect, answer.error)
             if is_awaited:
                 self._serve_stale(keys, descent, answer.error)
             if options.retry_after is not UNSET:
                 self._revive(keys, options.retry_after, descent)
             return {}
         loaded = self._maker.finish(prospect, answer, options)
+        self.notes.loaded(prospect, loaded)
         descent.served.update(loaded.passed)
         return loaded.stored
 
@@ -186,8 +177,7 @@ class Leader:
             if entry is None or entry.value is MISSING or judge(entry, now) is State.GONE:
                 raise LoaderError(error)
             descent.served[key] = entry
-        self.counters.stale_served += len(keys)
-        self._recorder.record(Event(EventKind.STALE_SERVED, None, keys[0], {"error": type(error).__name__}))
+        self.notes.stale(keys, type(error).__name__)
 
     def _revive(self, keys: list[Key], retry_after: Seconds, descent: Descent) -> None:
         """Let entries count as fresh for a while, in every tier, unless they were dropped meanwhile."""
@@ -216,10 +206,10 @@ class Leader:
         for key in keys:
             entry = descent.stale.get(key)
             if entry is not None and entry.value is not MISSING and judge(entry, now) is State.STALE:
-                self.counters.stale_served += 1
                 descent.served[key] = entry
         waiting = descent.lacks(keys)
-        self.counters.waited += len(waiting)
+        self.notes.stale((key for key in keys if key not in waiting), "being loaded elsewhere", is_told=False)
+        self.notes.waits(waiting)
         loaded: dict[Key, Entry] = {}
         with self.waiters.waiting(waiting) as wake:
             deadline = self.now() + self._patience
@@ -228,10 +218,12 @@ class Leader:
                 found, left = self._look_again(waiting, descent, elector)
                 if self.now() >= deadline or not elector.is_up:
                     left = descent.lacks(waiting)
+                self.notes.waited(found)
                 # What was won is loaded before others are waited for: they may be waiting for this.
                 mine = yield from self._load(left, options, descent)
                 loaded |= mine
                 self._strategy.climb(self._stack, descent, found | mine)
+                self.notes.refused(descent)
                 waiting = [key for key in descent.lacks(waiting) if key not in left]
                 if waiting:
                     yield Pause(pause, wake)

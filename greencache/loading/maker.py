@@ -23,10 +23,14 @@ class Loaded:
     Args:
         stored: Entries to be stored and served.
         passed: Entries to be served and not to be stored.
+        confirmed: Keys of stale values that the loader has confirmed.
+        reason: Why some are not to be stored.
     """
 
     stored: dict[Key, Entry] = dataclasses.field(default_factory=dict)
     passed: dict[Key, Entry] = dataclasses.field(default_factory=dict)
+    confirmed: set[Key] = dataclasses.field(default_factory=set)
+    reason: str = "declined by the loader"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,12 +112,14 @@ class EntryMaker:
         added = {tag for key in load.keys for tag in load.tags_of(key)} - prospect.stamps.keys()
         late = self._stamps.since(prospect.stamps, added)
         stamps = prospect.stamps if late is None else {**prospect.stamps, **late}
-        loaded = Loaded()
+        is_proved = late is not None
+        loaded = Loaded() if is_proved else Loaded(reason="a tag was invalidated meanwhile")
+        loaded.confirmed.update(key for key in load.keys if values.get(key, MISSING) is NOT_MODIFIED)
         for key in load.keys:
             entry = self._entry(key, values.get(key, MISSING), prospect, stamps, options)
             if entry is not None:
-                is_proved = late is not None or added.isdisjoint(load.tags_of(key))
-                (loaded.stored if is_proved and load.is_stored(key) else loaded.passed)[key] = entry
+                is_kept = load.is_stored(key) and (is_proved or added.isdisjoint(load.tags_of(key)))
+                (loaded.stored if is_kept else loaded.passed)[key] = entry
         return loaded
 
     def _entry(

@@ -10,7 +10,6 @@ from greencache.background import Background
 from greencache.bus.base import Bus
 from greencache.entry import Entry, State, judge
 from greencache.errors import LoadTimeoutError
-from greencache.events import Event, EventKind, Recorder
 from greencache.flight import Flight, FlightTable
 from greencache.forks import after_fork_in_child
 from greencache.loading.driver import Driver
@@ -34,7 +33,6 @@ class Reader:
         driver: Does, on a thread, what the steps ask for.
         memory: L1, if there is one.
         bus: Tells whether L1 may be believed.
-        recorder: Is told of stale values served in place of slow loads.
         patience: Seconds to wait for a leader before loading oneself.
         background: Runs reloads that nobody waits for.
         foreground: Runs loads that callers with a time-out wait for.
@@ -46,7 +44,6 @@ class Reader:
         driver: Driver,
         memory: MemoryTier | None,
         bus: Bus,
-        recorder: Recorder,
         *,
         patience: Seconds,
         background: Background,
@@ -60,7 +57,6 @@ class Reader:
         self.patience = patience
         self._memory = memory
         self._bus = bus
-        self._recorder = recorder
         self._now = leader.now
         self._reset_after_fork()
         after_fork_in_child(self._reset_after_fork)
@@ -185,7 +181,7 @@ class Reader:
         give_up = self._now() + self.patience
         found: Entries = {}
         for key, flight in joined.items():
-            self.leader.counters.joined += key not in led
+            self.leader.notes.counters.joined += key not in led
             # Who leads elsewhere waits as long as if it led here.
             patience = math.inf if key in led else give_up
             for deadline, is_last in deadlines(options, since, patience):
@@ -194,6 +190,8 @@ class Reader:
                     entry = self.late(key, flight, options, since, patience if is_last else math.inf)
                 if entry is not None:
                     found[key] = entry
+                    if key not in led:
+                        self.leader.notes.joined(key)
                 if has_landed or entry is not None:
                     break
         return found
@@ -226,11 +224,10 @@ class Reader:
         if options.soft_timeout is not UNSET and now >= since + options.soft_timeout:
             entry: Entry | None = flight.meanwhile
             if entry is not None and entry.value is not MISSING and judge(entry, now) is not State.GONE:
-                self.leader.counters.stale_served += 1
-                detail = {"error": f"not loaded within {options.soft_timeout:g} s"}
-                self._recorder.record(Event(EventKind.STALE_SERVED, None, key, detail))
+                self.leader.notes.stale([key], f"not loaded within {options.soft_timeout:g} s")
                 return entry
         if options.hard_timeout is not UNSET and now >= since + options.hard_timeout:
+            self.leader.notes.timed_out(key, f"not loaded within {options.hard_timeout:g} s")
             raise LoadTimeoutError(
                 f"expected a value to be loaded within {options.hard_timeout:g} s; its load goes on, and"
                 f" what it returns is kept"

@@ -28,9 +28,11 @@ class Descent:
         elsewhere: Keys whose lease at the elector somebody else holds, who is loading them.
         served: Entries to be served although they are not good enough to be stored anywhere.
         doubted: Entries of this host's tiers that may have been dropped elsewhere without being heard of.
+        places: Where the entries of the way down were found.
+        refused: For each key, the tiers that refused to be filled although they had given a lease.
     """
 
-    __slots__ = ("doubted", "elsewhere", "found", "leases", "served", "stale")
+    __slots__ = ("doubted", "elsewhere", "found", "leases", "places", "refused", "served", "stale")
 
     def __init__(self) -> None:
         self.found: dict[Key, Entry] = {}
@@ -39,6 +41,8 @@ class Descent:
         self.stale: dict[Key, Entry] = {}
         self.leases: list[tuple[MemoryTier | GuardedTier, dict[Key, Lease]]] = []
         self.elsewhere: set[Key] = set()
+        self.places: dict[Key, CacheTier] = {}
+        self.refused: dict[Key, list[CacheTier]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -129,6 +133,7 @@ class Strategy(abc.ABC):
                 descent.doubt(stale | fresh)
             else:
                 descent.found.update(fresh)
+                descent.places.update(dict.fromkeys(fresh, tier.name))
                 descent.set_aside(stale)
             if tier is stack.authority and not tier.is_up:
                 # Who could have dropped it cannot have said so: deeper tiers are spared.
@@ -193,9 +198,11 @@ class Strategy(abc.ABC):
                 if key in leases and (entry.tier is None or tier.name <= entry.tier)
             }
             if due:
-                tier.fill_many(due, leases)
+                stored = tier.fill_many(due, leases)
                 for key in due:
                     del leases[key]
+                    if key not in stored:
+                        descent.refused.setdefault(key, []).append(tier.name)
 
     def put(self, stack: Stack, entries: Mapping[Key, Entry], deepest: CacheTier | None) -> Dropped:
         """Store entries in all tiers down to one, whatever is there.
