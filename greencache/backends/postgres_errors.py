@@ -9,6 +9,8 @@ from greencache.errors import TierUnavailableError
 
 __all__ = ["ConnectionLostError", "DeadlineError", "StatementRefusedError", "translated"]
 
+_UNDEFINED = ("42P01", "3F000")
+"""SQLSTATE of a missing table, and of a missing schema."""
 _ROLLBACK = "40"
 """The class of SQLSTATE for transactions that had to give way to others."""
 _OUTAGES = ("08", "53", "57", "58", "XX")
@@ -35,6 +37,11 @@ class StatementRefusedError(RefusedError):
     def __init__(self, message: str, sqlstate: str) -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
+
+    @property
+    def is_for_want_of_a_table(self) -> bool:
+        """Whether a table, or its schema, is not there."""
+        return self.sqlstate in _UNDEFINED
 
 
 def translated(

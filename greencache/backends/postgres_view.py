@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -163,6 +163,15 @@ class PostgresView:
             return quoted
         # As the type writes itself; a cast would add /32 to an address, but strips the padding of a char(n).
         return _composed_part("{}::text" if kind == "bpchar" else "concat({})", quoted)
+
+    def scan(self, layout: ViewLayout, timeout: Seconds) -> Iterator[list[Row]]:
+        """Yield the key columns of all rows, batch by batch, in one transaction of limited time."""
+        text = "declare scanned no scroll cursor for select {columns} from {view} as held"
+        columns = _listed(self._readable(column, layout) for column in self._keys)
+        with self._manager.transaction(timeout) as session:
+            session.execute(_composed(text, columns=columns, view=_quoted(*self._parts)))
+            while rows := session.fetch(b"fetch 1000 from scanned"):
+                yield rows
 
     def count(self) -> Row:
         """Return how many rows it has, and how many bytes it takes on disk."""

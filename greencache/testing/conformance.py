@@ -12,6 +12,7 @@ from greencache.entry import Entry
 from greencache.keys import Pattern
 from greencache.testing.clock import FakeClock
 from greencache.tiers.base import StampStore, Status, Tier
+from greencache.tiers.inspection import Inspection
 
 __all__ = ["HOSTILE_KEYS", "TierSuite"]
 
@@ -225,7 +226,60 @@ class TierSuite:
         tier.close()
         tier.close()
 
+    # -- what tools ask
+
+    def test_a_scan_finds_the_entries_that_match(self, tier: Tier, neighbour: Tier, clock: FakeClock) -> None:
+        """Neither leases nor other namespaces, and a wildcard means what it means to a drop."""
+        tier.put_many({key: self.entry(clock) for key in (*HOSTILE_KEYS, "a1")})
+        tier.reserve_many(["a-lease"])
+        neighbour.put_many({"a-foreign": self.entry(clock)})
+
+        def found(pattern: str) -> set[str]:
+            return {key for batch in tier.scan_keys(Pattern(pattern)) for key in batch}
+
+        assert found("*") == {*HOSTILE_KEYS, "a1"}
+        assert found("a*") == {key for key in (*HOSTILE_KEYS, "a1") if key.startswith("a")}
+        assert found("[a]") == {"[a]"}
+        assert found("nothing") == set()
+
+    def test_an_inspection_tells_entries_and_leases(self, tier: Tier, clock: FakeClock) -> None:
+        """What is there, what it takes, and whether somebody is on the way down for it."""
+        stamped = Entry("v", clock.now() + 60.0, clock.now() + 90.0, stamps=(("t", "1"),), cost=0.25)
+        tier.put_many({"held": stamped})
+        tier.reserve_many(["leased"])
+        found = tier.inspect_many(["held", "leased", "absent"])
+        assert found.keys() == {"held", "leased", "absent"}
+        held = found["held"].entry
+        assert held is not None
+        assert (held.stamps, held.cost) == (stamped.stamps, 0.25)
+        assert (found["held"].size or 0) > 0
+        assert found["held"].lease is None
+        assert found["leased"].entry is None
+        assert found["leased"].lease is not None
+        assert found["absent"] == Inspection()
+
+    def test_looking_changes_and_counts_nothing(self, tier: Tier, clock: FakeClock) -> None:
+        """Leases stay good, entries stay, and no counter moves."""
+        tier.put_many({"a": self.entry(clock)})
+        leases = tier.reserve_many(["b"])
+        before = tier.counters.snapshot()
+        for _ in range(2):
+            tier.inspect_many(["a", "b"])
+            list(tier.scan_keys(Pattern("*")))
+            list(tier.scan_keys(Pattern("a")))
+        assert tier.counters.snapshot() == before
+        assert tier.get_many(["a"]).keys() == {"a"}
+        assert tier.fill_many({"b": self.entry(clock)}, leases) == {"b"}
+
     # -- stamps
+
+    def test_stamps_are_looked_up_without_making_any(self, tier: Tier) -> None:
+        """A tool must not make a tag's stamp, or everything under the lost one would be proved outdated."""
+        if not isinstance(tier, StampStore):
+            return
+        assert tier.find_stamps(["t", ""]) == {}
+        made = tier.read_stamps(["t"])
+        assert tier.find_stamps(["t", "other", ""]) == made
 
     def test_stamps_are_agreed_on_and_replaced(self, tier: Tier, neighbour: Tier) -> None:
         """Whoever asks first creates a stamp; all others get the same until it is replaced."""

@@ -7,6 +7,7 @@ from greencache.entry import Entry
 from greencache.errors import DecodeError, EncodeError
 from greencache.events import Event, EventKind, Recorder
 from greencache.stats import TierCounters
+from greencache.tiers.inspection import Inspection
 from greencache.typing import CacheTier, Key
 
 __all__ = ["Border"]
@@ -49,6 +50,18 @@ class Border:
             self.counters.undecodable += 1
             self._record(EventKind.UNDECODABLE, key, error)
             return None
+
+    def inspect(self, key: Key, data: bytes) -> Inspection:
+        """Return what the bytes hold, uncounted; of an entry that cannot be read, its times at least."""
+        name = self._prefix + key
+        try:
+            return Inspection(entry=self._codec.decode(name, data), size=len(data))
+        except DecodeError as error:
+            problem = f"cannot be read here: {error}"
+        try:
+            return Inspection(entry=self._codec.decode_frame(name, data), size=len(data), problem=problem)
+        except DecodeError:
+            return Inspection(size=len(data), problem=problem)
 
     def encode_fill(self, entries: Iterable[tuple[Key, Entry]]) -> dict[Key, bytes]:
         """Return the bytes of the entries that a fill can store.

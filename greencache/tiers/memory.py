@@ -3,7 +3,6 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from greencache.clock import Clock, SystemClock
 from greencache.entry import Entry, State, judge
@@ -13,7 +12,9 @@ from greencache.keys import Pattern
 from greencache.policies import policy_named
 from greencache.stats import TierCounters
 from greencache.tiers.base import Lease, Status, TierHealth, TierUsage
-from greencache.tiers.sizing import ENTRY_OVERHEAD, estimate_size
+from greencache.tiers.memory_inspection import MemoryInspection
+from greencache.tiers.sizing import Sizer, estimate_size, weigh
+from greencache.tiers.tag_index import TagIndex
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["MemoryTier"]
@@ -52,7 +53,7 @@ class MemoryTier:
         max_entries: int | None = None,
         ttl: Seconds | None = 60.0,
         policy: str = "lru",
-        sizer: Callable[[Any], int] = estimate_size,
+        sizer: Sizer = estimate_size,
         clock: Clock | None = None,
         counters: TierCounters | None = None,
     ) -> None:
@@ -73,12 +74,15 @@ class MemoryTier:
         self._numbers = itertools.count(1)
         self._leases: dict[Key, list[int]] = {}
         self._empty()
+        inspection = MemoryInspection(self._index, self._leases, sizer, self._clock)
+        self.scan_keys = inspection.scan_keys
+        self.inspect_many = inspection.inspect_many
         after_fork_in_child(self._reset_after_fork)
 
     def _empty(self) -> None:
         self._index.clear()
         self._order = policy_named(self._policy_name, self._size)
-        self._tagged: dict[str, set[Key]] = {}
+        self._tagged = TagIndex()
         self._revoked: dict[str, tuple[int, str]] = {}
         self._writes_until_sweep = 1
         self._leases.clear()
@@ -234,7 +238,7 @@ class MemoryTier:
 
     def _weigh(self, key: Key, entry: Entry) -> int:
         # Called outside the lock: a sizer is the user's code.
-        return ENTRY_OVERHEAD + len(key) + self._sizer(entry.value)
+        return weigh(key, entry.value, self._sizer)
 
     def _is_revoked(self, entry: Entry) -> bool:
         revoked = self._revoked
@@ -249,9 +253,7 @@ class MemoryTier:
             self._evict()
         self._index[key] = entry
         self._order[key] = weight
-        for tag, _ in entry.stamps:
-            if tag:
-                self._tagged.setdefault(tag, set()).add(key)
+        self._tagged.add(key, entry)
         return True
 
     def _evict(self) -> None:
@@ -271,12 +273,7 @@ class MemoryTier:
         if entry is None:
             return False
         del self._order[key]
-        for tag, _ in entry.stamps:
-            keys = self._tagged.get(tag)
-            if keys is not None:
-                keys.discard(key)
-                if not keys:
-                    del self._tagged[tag]
+        self._tagged.remove(key, entry)
         return True
 
     def _is_good(self, key: Key, number: Lease | None) -> bool:

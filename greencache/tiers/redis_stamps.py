@@ -40,27 +40,29 @@ class RedisStamps:
             seed: Returns the stamps that missing ones are created with, as far as it knows them.
         """
         wanted = list(dict.fromkeys(tags))
-        found = self._find(wanted)
+        found = self.find(wanted)
         missing = [tag for tag in wanted if tag not in found]
         if not missing:
             return found
         return found | self._create(missing, seed(missing) if seed else {})
+
+    def find(self, tags: Iterable[str]) -> dict[str, str]:
+        """Return the current stamps of the tags that have one, and create none."""
+        wanted = list(dict.fromkeys(tags))
+        stamps = self._read([self._names.stamp(tag) for tag in wanted])
+        return {tag: stamp.decode() for tag, stamp in zip(wanted, stamps, strict=True) if stamp is not None}
 
     def replace(self, stamps: Mapping[str, str]) -> None:
         """Make these the current stamps of their tags."""
         # Repeated, it could bring back a stamp that others have replaced since its first arrival.
         self._manager.execute_many([self._set(tag, stamp) for tag, stamp in stamps.items()], repeatable=False)
 
-    def _find(self, tags: Sequence[str]) -> dict[str, str]:
-        stamps = self._read([self._names.stamp(tag) for tag in tags])
-        return {tag: stamp.decode() for tag, stamp in zip(tags, stamps, strict=True) if stamp is not None}
-
     def _create(self, tags: Sequence[str], seeds: Mapping[str, str]) -> dict[str, str]:
         proposed = {tag: seeds.get(tag) or secrets.token_hex(12) for tag in tags}
         self._manager.execute_many([(*self._set(tag, stamp), b"NX") for tag, stamp in proposed.items()])
         # Another process may have been first: what is there now is what all of them will read. If that was
         # evicted already, the proposal is nobody's stamp, and what is stored with it is absent.
-        return proposed | self._find(tags)
+        return proposed | self.find(tags)
 
     def _set(self, tag: str, stamp: str) -> tuple[bytes | str | int, ...]:
         # A stamp that ends makes the entries under its tag absent once in a month: that forgets, it never

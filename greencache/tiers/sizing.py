@@ -7,10 +7,13 @@ import enum
 import gc
 import sys
 import types
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
-__all__ = ["ENTRY_OVERHEAD", "estimate_size"]
+__all__ = ["ENTRY_OVERHEAD", "Sizer", "estimate_size", "weigh"]
+
+Sizer: TypeAlias = Callable[[Any], int]
+"""Returns the bytes that a value takes."""
 
 ENTRY_OVERHEAD = 560
 """Bytes that an entry takes in L1 beside its key's characters and its value: the key's header, the slots,
@@ -38,6 +41,11 @@ _SMALL_INTS = range(-5, 257)
 
 _HAS_GC = 1 << 14  # Py_TPFLAGS_HAVE_GC
 _HAS_INLINE_ATTRIBUTES = 1 << 4  # Py_TPFLAGS_MANAGED_DICT
+
+
+def weigh(key: str, value: Any, sizer: Sizer) -> int:
+    """Return about how many bytes an entry takes in L1 altogether."""
+    return ENTRY_OVERHEAD + len(key) + sizer(value)
 
 
 def estimate_size(value: Any, depth: int = _DEPTH) -> int:

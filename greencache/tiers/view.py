@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from greencache.backends.breaker import Breaker
 from greencache.backends.postgres import PostgresManager
 from greencache.backends.postgres_view import Refresh
 from greencache.clock import Clock
@@ -14,7 +15,8 @@ from greencache.events import Recorder
 from greencache.keys import Pattern, storage_text
 from greencache.stats import TierCounters
 from greencache.tiers.base import Lease, Status, TierHealth, TierUsage
-from greencache.tiers.view_source import ViewSource
+from greencache.tiers.view_inspection import ViewInspection
+from greencache.tiers.view_source import ViewSource, sorted_by_view
 from greencache.tiers.view_spec import ViewSpec
 from greencache.typing import CacheTier, Key, Seconds
 
@@ -63,27 +65,18 @@ class ViewTier:
             ViewSource(spec, manager, namespace=namespace, clock=clock, counters=counters, recorder=recorder)
             for spec in specs
         )
+        inspection = ViewInspection(manager, specs, namespace=namespace, clock=clock)
+        self.scan_keys, self.inspect_many = inspection.scan_keys, inspection.inspect_many
 
     # -- reading ---------------------------------------------------------------------------------------
 
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Entry]:
         """Return the rows of keys that a template fits; a view that cannot be read has none."""
         found: dict[Key, Entry] = {}
-        for source, wanted in self._sorted(keys).items():
+        for source, wanted in sorted_by_view(self._sources, keys).items():
             for start in range(0, len(wanted), _CHUNK):
                 found.update(source.read(dict(wanted[start : start + _CHUNK])))
         return found
-
-    def _sorted(self, keys: Iterable[Key]) -> dict[ViewSource, list[tuple[Key, tuple[str | None, ...]]]]:
-        """Return the keys, with the texts of their fields, of each view."""
-        wanted: dict[ViewSource, list[tuple[Key, tuple[str | None, ...]]]] = {}
-        for key in dict.fromkeys(keys):
-            for source in self._sources:
-                texts = source.spec.keys.parse(key)
-                if texts is not None:
-                    wanted.setdefault(source, []).append((key, tuple(texts.values())))
-                    break
-        return wanted
 
     # -- storing: not here -----------------------------------------------------------------------------
 
@@ -109,7 +102,7 @@ class ViewTier:
         """Stop answering keys until the next refresh, and return how many of them a view would answer."""
         dropped = [
             (source.spec.name, storage_text(key))
-            for source, wanted in self._sorted(keys).items()
+            for source, wanted in sorted_by_view(self._sources, keys).items()
             for key, _ in wanted
         ]
         for start in range(0, len(dropped), _CHUNK):
@@ -209,6 +202,11 @@ class ViewTier:
         raise InvalidArgumentError(f"expected view as one of {list(self.views)}, got {view!r}")
 
     # -- the rest --------------------------------------------------------------------------------------
+
+    @property
+    def breaker(self) -> Breaker:
+        """The circuit breaker of the server, to be looked at."""
+        return self._manager.breaker
 
     def check(self) -> TierHealth:
         """Ask the server how it is doing, and each view. Raises nothing: what is wrong is a finding."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from greencache.backends.postgres import PostgresManager, Row
 from greencache.backends.postgres_errors import StatementRefusedError
@@ -16,7 +16,7 @@ from greencache.stats import TierCounters
 from greencache.tiers.view_spec import ViewSpec, can_be
 from greencache.typing import CacheTier, Key, Seconds
 
-__all__ = ["ViewSource", "ViewState"]
+__all__ = ["ViewSource", "ViewState", "sorted_by_view"]
 
 _LOOK_AGAIN_AFTER: Seconds = 5.0
 """How long a view that cannot be read is left alone."""
@@ -39,6 +39,21 @@ class ViewState:
     problem: str = ""
     age: Seconds | None = None
     dropped: int = 0
+
+
+def sorted_by_view(
+    sources: Iterable["ViewSource"], keys: Iterable[Key]
+) -> dict["ViewSource", list[tuple[Key, tuple[str | None, ...]]]]:
+    """Return the keys, with the texts of their fields, that each view answers: the first that fits does."""
+    wanted: dict[ViewSource, list[tuple[Key, tuple[str | None, ...]]]] = {}
+    views = list(sources)
+    for key in dict.fromkeys(keys):
+        for source in views:
+            texts = source.spec.keys.parse(key)
+            if texts is not None:
+                wanted.setdefault(source, []).append((key, tuple(texts.values())))
+                break
+    return wanted
 
 
 class ViewSource:
@@ -147,6 +162,23 @@ class ViewSource:
             if all(text is not None and can_be(text, kind) for text, kind in zip(texts, types, strict=True))
         }
         return self._entries(self._rows(query, possible))
+
+    def scan_keys(self, timeout: Seconds) -> Iterator[list[Key]]:
+        """Yield the keys of all rows, batch by batch, in a transaction that lasts as long as this.
+
+        Args:
+            timeout: Seconds for all of it.
+
+        Raises:
+            TierUnavailableError: The server does not answer.
+        """
+        known = self.layout()
+        if known is None:
+            return
+        for rows in self.view.scan(known[0], timeout):
+            # Where a key column is null, there is no key that the row could be read by.
+            keys = [self.spec.key_of(row) for row in rows if None not in row]
+            yield [key for key in keys if key is not None]
 
     def _rows(self, query: Statement, wanted: _Wanted) -> list[Row]:
         if not wanted:

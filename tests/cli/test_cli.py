@@ -138,3 +138,61 @@ def test_an_error_in_the_command_itself_is_not_taken_for_a_missing_library(monke
     monkeypatch.setitem(sys.modules, "greencache.cli.app", None)
     with pytest.raises(ModuleNotFoundError, match=r"greencache\.cli\.app"):
         greencache.cli.main()
+
+
+@pytest.fixture
+def config(redis_url, tmp_path):
+    """The file of a cache over a Redis that holds one key."""
+    path = tmp_path / "cache.yaml"
+    text = f"namespace: shop\nl3:\n  url: {redis_url}\nprofiles:\n  other:\n    namespace: other\n"
+    path.write_text(text, encoding="utf-8")
+    with greencache.CacheManager.from_config(path) as cache:
+        cache.set("user:1", {"name": "Ada"}, tags=["users"])
+    return str(path)
+
+
+def test_explain_tells_where_a_key_is(run, config):
+    """As a report, with status 0 since a read would be answered."""
+    result = run("explain", "user:1", "--config", config)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("user:1   namespace shop")
+    assert "A read now would be answered by L3." in result.output
+    assert "current: the namespace, tag users" in result.output
+    assert "Ada" not in result.output
+
+
+def test_explain_prints_json_for_programs(run, config):
+    """With the same contents."""
+    result = run("explain", "user:1", "--config", config, "--json")
+    assert result.exit_code == 0, result.output
+    explanation = json.loads(result.output)
+    assert explanation["answered_by"] == "L3"
+    assert explanation["tiers"][1]["entry"]["freshness"] == "fresh"
+
+
+def test_explain_leaves_with_1_when_a_read_would_miss(run, config):
+    """In another namespace, that of the profile, there is no such key."""
+    result = run("explain", "user:1", "--config", config, "--profile", "other")
+    assert result.exit_code == 1
+    assert "A read now would be a miss." in result.output
+
+
+def test_explain_of_a_server_out_of_reach_is_no_error(run, tmp_path, redis_servers):
+    """That it is out of reach is what is to be told."""
+    server = redis_servers()
+    path = tmp_path / "cache.yaml"
+    path.write_text(f"namespace: shop\nl3:\n  url: {server.url}\n", encoding="utf-8")
+    server.kill()
+    result = run("explain", "user:1", "--config", str(path))
+    assert result.exit_code == 1
+    assert "out of reach: " in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(("key", "name"), [("", "cache.yaml"), ("user:1", "none.yaml")])
+def test_explain_leaves_with_2_when_it_could_not_look(run, config, key, name):
+    """A key that cannot be one, or no such file: the reason, and no traceback."""
+    result = run("explain", key, "--config", config.replace("cache.yaml", name))
+    assert result.exit_code == 2
+    assert name in result.output
+    assert "Traceback" not in result.output
