@@ -9,14 +9,16 @@ from greencache.policies.order import Marked, Slot
 from greencache.policies.s3fifo import S3FIFOOrder
 from greencache.policies.sample import Sample
 
-__all__ = ["AdaptiveOrder"]
+__all__ = ["WAYS", "AdaptiveOrder"]
 
-# The small queue's part, and how many marks it takes to leave it for the main queue.
-_WAYS: Final = (
+
+WAYS: Final = (
     (0.0, 1),  # two-bit CLOCK: close to LRU, for keys that come back soon; safe before anything is known
     (0.1, 2),  # S3-FIFO as published: best, or nearly, for most requests
     (0.01, 2),  # hardly a chance for new keys, for scans and loops larger than the cache
 )
+"""What a duel decides between: the small queue's part, and how many marks it takes to leave it for the main
+one."""
 
 
 class AdaptiveOrder(S3FIFOOrder):
@@ -30,11 +32,11 @@ class AdaptiveOrder(S3FIFOOrder):
     """
 
     def __init__(self, maxsize: float) -> None:
-        ways = [functools.partial(S3FIFOOrder, small=small, promote_at=marks) for small, marks in _WAYS]
+        ways = [functools.partial(S3FIFOOrder, small=small, promote_at=marks) for small, marks in WAYS]
         self._duel = Duel(maxsize, [way(maxsize) for way in ways])
         self._way = self._duel.winner
         super().__init__(maxsize)
-        self.tune(*_WAYS[self._way])
+        self.tune(*WAYS[self._way])
 
     def add(self, key: Hashable, item: Marked, weight: float) -> None:
         """Take a key in; see `Order.add`."""
@@ -42,7 +44,7 @@ class AdaptiveOrder(S3FIFOOrder):
             item = self._duel.stored(key, item, weight)
             if self._way != self._duel.winner:
                 self._way = self._duel.winner
-                self.tune(*_WAYS[self._way])
+                self.tune(*WAYS[self._way])
         super().add(key, item, weight)
 
     def evict(self) -> Hashable:

@@ -21,33 +21,21 @@ class Column:
     def __init__(self, typecode: str) -> None:
         self._typecode = typecode
         self._file = tempfile.TemporaryFile(prefix="greencache-simulate-")  # noqa: SIM115 -- see close
-        self._recent: array[Any] = array(typecode)
-        self._flushed = 0
-
-    def append(self, number: float) -> None:
-        """Add a number at the end."""
-        self._recent.append(number)
-        if len(self._recent) == CHUNK:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what was appended to the file."""
-        self.write(self._flushed, self._recent)
-        del self._recent[:]
+        self._length = 0
 
     def write(self, start: int, numbers: "array[Any]") -> None:
         """Write numbers from a position on."""
         self._file.seek(start * numbers.itemsize)
         numbers.tofile(self._file)
-        self._flushed = max(self._flushed, start + len(numbers))
+        self._length = max(self._length, start + len(numbers))
 
     def chunks(self) -> "Iterator[array[Any]]":
         """Return all numbers in order, `CHUNK` at a time."""
-        return map(self._read, range(0, self._flushed, CHUNK))
+        return map(self._read, range(0, self._length, CHUNK))
 
     def reversed_chunks(self) -> "Iterator[array[Any]]":
         """Return the same chunks, the last first, each in order."""
-        return map(self._read, reversed(range(0, self._flushed, CHUNK)))
+        return map(self._read, reversed(range(0, self._length, CHUNK)))
 
     def close(self) -> None:
         """Remove the file; may be called twice."""

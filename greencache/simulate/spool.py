@@ -3,7 +3,7 @@
 import itertools
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -51,7 +51,8 @@ class Spool:
     ) -> None:
         self._ttl = ttl
         self._step = None if rate is None else 1 / rate
-        self._keys, self._times, self._ttls = Column("i"), Column("d"), Column("d")
+        self._keys = Column("i")
+        self._times, self._ttls = Column("d"), Column("d")
         self.sizes: array[int] = array("q")
         """Bytes of each key's value."""
         self.costs: array[float] = array("d")
@@ -60,6 +61,8 @@ class Spool:
         """How often each key is requested."""
         self.has_sizes = False
         self.has_ttls = ttl is not None
+        """Whether values expire."""
+        self._has_times = True
         try:
             self._take(requests, advance)
         except BaseException:
@@ -98,46 +101,57 @@ class Spool:
     def _take(self, requests: Iterable[Request], advance: Progress) -> None:
         numbers: dict[str, int] = {}
         costs = _Costs()
-        sizes, counts, fixed_ttl = self.sizes, self.counts, self._ttl
-        index = -1
-        for index, (key, size, ttl, time, cost) in enumerate(requests):
-            number = numbers.setdefault(key, len(numbers))
-            if number == len(sizes):
-                sizes.append(-1)
-                counts.append(0)
+        remaining = iter(requests)
+        start = 0
+        while batch := list(itertools.islice(remaining, CHUNK)):
+            # Columns, for most of what follows is then one loop in C each.
+            keys, sizes, ttls, times, cost = zip(*batch, strict=True)
+            numbered = array("i", [numbers.setdefault(key, len(numbers)) for key in keys])
+            self._count(numbered, len(numbers))
+            self._measure(numbered, sizes)
+            costs.add(numbered, cost)
+            self._keys.write(start, numbered)
+            self._times.write(start, self._moments(start, times))
+            self._ttls.write(start, self._periods(ttls))
+            start += len(batch)
+            advance(len(batch))
+        if not start:
+            raise TraceError("the trace has no requests")
+        self.has_ttls = self.has_ttls and self._has_times
+        self.has_sizes = any(size >= 0 for size in self.sizes)
+        self.sizes = array("q", (1 if size < 0 else size for size in self.sizes))
+        self.costs = costs.by_key(len(self.sizes))
+
+    def _count(self, numbered: "array[int]", keys: int) -> None:
+        counts = self.counts
+        counts.extend([0] * (keys - len(counts)))
+        for number in numbered:
             counts[number] += 1
+
+    def _measure(self, numbered: "array[int]", told: Sequence[int | None]) -> None:
+        sizes = self.sizes
+        sizes.extend([-1] * (len(self.counts) - len(sizes)))
+        for number, size in zip(numbered, told, strict=True):
             if size is not None and sizes[number] < 0:
                 sizes[number] = size
-            if cost is not None:
-                costs.add(number, cost)
-            self._keys.append(number)
-            self._times.append(self._moment(index, time))
-            self._ttls.append(self._fresh_for(ttl) if fixed_ttl is None else fixed_ttl)
-            if not (index + 1) % CHUNK:
-                advance(CHUNK)
-        if index < 0:
-            raise TraceError("the trace has no requests")
-        advance((index + 1) % CHUNK)
-        self.has_sizes = any(size >= 0 for size in sizes)
-        for column in (self._keys, self._times, self._ttls):
-            column.flush()
-        self.sizes = array("q", (1 if size < 0 else size for size in sizes))
-        self.costs = costs.by_key(len(sizes))
 
-    def _moment(self, index: int, time: Seconds | None) -> Seconds:
-        if time is not None:
-            return time
+    def _moments(self, start: int, times: Sequence[Seconds | None]) -> "array[float]":
+        if None not in times:
+            return array("d", times)  # type: ignore[arg-type]
         if self._step is not None:
-            return index * self._step
+            return array("d", [index * self._step for index in range(start, start + len(times))])
         if self._ttl is not None:
             raise TraceError("a ttl needs times: the trace has none, so say how many requests come a second")
-        return 0.0  # no ttl of the trace ends then, and none is said to
+        # Without times, no ttl of the trace ever ends.
+        self._has_times = False
+        return array("d", [0.0]) * len(times)
 
-    def _fresh_for(self, ttl: Seconds | None) -> Seconds:
-        if ttl is None:
-            return math.inf
-        self.has_ttls = True
-        return ttl
+    def _periods(self, ttls: Sequence[Seconds | None]) -> "array[float]":
+        if self._ttl is not None:
+            return array("d", [self._ttl]) * len(ttls)
+        if any(ttl is not None for ttl in ttls):
+            self.has_ttls = True
+        return array("d", [math.inf if ttl is None else ttl for ttl in ttls])
 
 
 class _Costs:
@@ -146,9 +160,12 @@ class _Costs:
     def __init__(self) -> None:
         self._sums: dict[int, tuple[Seconds, int]] = {}
 
-    def add(self, number: int, cost: Seconds) -> None:
-        total, count = self._sums.get(number, (0.0, 0))
-        self._sums[number] = (total + cost, count + 1)
+    def add(self, numbered: "array[int]", told: Sequence[Seconds | None]) -> None:
+        """Note what some requests tell."""
+        for number, cost in zip(numbered, told, strict=True):
+            if cost is not None:
+                total, count = self._sums.get(number, (0.0, 0))
+                self._sums[number] = (total + cost, count + 1)
 
     def by_key(self, keys: int) -> "array[float]":
         """Return the average of each key, that of all where a key has none; nothing if there are no costs."""

@@ -2,10 +2,10 @@
 
 import csv
 import io
+import itertools
 import json
-import math
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from greencache.errors import GreencacheError
@@ -17,7 +17,6 @@ FORMAT: Final = "greencache-trace"
 """What the first line of a trace in JSON lines names, with the version 1."""
 
 _COLUMNS: Final = ("key", "size", "ttl", "time", "cost")
-_SUFFIXES: Final = (".gz", ".xz", ".zst")
 
 
 class TraceError(GreencacheError, ValueError):
@@ -56,87 +55,75 @@ def read_trace(path: pathlib.Path) -> Iterator[Request]:
         TraceError: If a line does not say what it should; the message names the line.
         OSError: If the file cannot be read.
     """
-    with _opened(path) as binary, io.TextIOWrapper(binary, encoding="utf-8", newline="") as text:
-        first = text.readline()
-        lines = _Rest(first, text)
-        parse = _json_lines if first.startswith("{") else _csv_lines
-        requests = parse(lines)
-        number = 0
-        try:
-            for number, request in enumerate(requests, 1):  # noqa: B007 -- told when the next one is wrong
+    number = 0
+    try:
+        with _opened(path) as binary, io.TextIOWrapper(binary, encoding="utf-8", newline="") as text:
+            first = text.readline()
+            parse = _json_lines if first.startswith("{") else _csv_lines
+            for request in parse(first, text):
                 yield request
-        except (ValueError, KeyError, TypeError, csv.Error) as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise TraceError(
-                f"{path}: after {number:,} requests comes a line that is none: {reason}"
-            ) from None
+                number += 1
+    except (TraceError, OSError):
+        raise
+    except Exception as error:
+        # Each decompressor has errors of its own, and a line can be wrong in many ways.
+        reason = f"{type(error).__name__}: {error}"
+        raise TraceError(f"{path}: after {number:,} requests comes what cannot be read: {reason}") from None
 
 
-class _Rest:
-    """The lines of a file whose first one was read already."""
-
-    def __init__(self, first: str, rest: io.TextIOWrapper) -> None:
-        self.first = first
-        self.rest = rest
-
-
-def _json_lines(lines: _Rest) -> Iterator[Request]:
-    header = json.loads(lines.first)
+def _json_lines(first: str, rest: Iterable[str]) -> Iterator[Request]:
+    header = json.loads(first)
     if header.get(FORMAT) != 1:
-        raise ValueError(f"expected a first line with {FORMAT!r}: 1, got {lines.first[:60]!r}")
+        raise ValueError(f"expected a first line with {FORMAT!r}: 1, got {first[:60]!r}")
     loads = json.loads
-    for line in lines.rest:
+    for line in rest:
         record = loads(line)
         get = record.get
         yield Request(record["k"], get("s"), get("ttl"), get("t"), get("c"))
 
 
-def _csv_lines(lines: _Rest) -> Iterator[Request]:
-    named = [name.strip() for name in lines.first.lstrip("# ").rstrip("\r\n").split(",")]
+def _csv_lines(first: str, rest: Iterable[str]) -> Iterator[Request]:
+    named = [name.strip() for name in first.lstrip("# ").rstrip("\r\n").split(",")]
     is_header = named[0] == "key"
     columns: Sequence[str] = named if is_header else _COLUMNS[: len(named)]
     if unknown := set(columns) - set(_COLUMNS):
         raise ValueError(f"expected columns out of {', '.join(_COLUMNS)}, got {', '.join(sorted(unknown))}")
-    texts = lines.rest if is_header else _chained(lines)
+    lines = rest if is_header else itertools.chain([first] if first else [], rest)
     if tuple(columns) == ("key",):
         # The whole line is the key, commas and quotation marks included.
-        for line in texts:
+        for line in lines:
             yield Request(line.rstrip("\r\n"))
         return
-    parsers = [_PARSERS[name] for name in columns]
-    for row in csv.reader(texts):
-        fields = dict(
-            zip(columns, (parse(field) for parse, field in zip(parsers, row, strict=False)), strict=False)
+    places = [columns.index(name) if name in columns else None for name in _COLUMNS]
+    yield from map(_row_parser(places), csv.reader(lines))
+
+
+def _row_parser(places: Sequence[int | None]) -> Callable[[list[str]], Request]:
+    """Return what makes a request of a row; made once, for it is called for every line.
+
+    Args:
+        places: Where the columns are in a row, in the order of `_COLUMNS`; `None` for one that is not there.
+    """
+    key, size, ttl, time, cost = places
+
+    def number_at(place: int | None, kind: Callable[[str], float], row: list[str]) -> Any:
+        if place is None or place >= len(row) or not row[place]:
+            return None
+        number = kind(row[place])
+        if number != number:  # noqa: PLR0124 -- only NaN is not itself
+            raise ValueError(f"expected a number, got {row[place]!r}")
+        return None if number < 0 else number  # many traces write -1 for what they do not know
+
+    def parse(row: list[str]) -> Request:
+        return Request(
+            row[key or 0],
+            number_at(size, int, row),
+            number_at(ttl, float, row),
+            number_at(time, float, row),
+            number_at(cost, float, row),
         )
-        yield Request(**fields)
 
-
-def _chained(lines: _Rest) -> Iterator[str]:
-    if lines.first:
-        yield lines.first
-    yield from lines.rest
-
-
-def _size(field: str) -> int | None:
-    """Return a size; many traces write an unknown one as -1."""
-    size = int(field) if field else -1
-    return size if size >= 0 else None
-
-
-def _seconds(field: str) -> Seconds | None:
-    seconds = float(field) if field else -1.0
-    if math.isnan(seconds):
-        raise ValueError(f"expected seconds, got {field!r}")
-    return seconds if seconds >= 0 else None
-
-
-_PARSERS: Final[dict[str, Callable[[str], Any]]] = {
-    "key": str,
-    "size": _size,
-    "ttl": _seconds,
-    "time": _seconds,
-    "cost": _seconds,
-}
+    return parse
 
 
 def _opened(path: pathlib.Path) -> BinaryIO:

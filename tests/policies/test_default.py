@@ -1,0 +1,120 @@
+"""The default policy: it follows whoever misses least on a sample of its keys."""
+
+import random
+
+import pytest
+
+from greencache.policies import AdaptiveOrder, DefaultCache, Mark, S3FIFOCache, S3FIFOOrder
+from greencache.policies.adaptive import WAYS
+
+
+def misses(cache, requests):
+    """Return how many requests miss, each miss being stored."""
+    count = 0
+    for key in requests:
+        if key in cache:
+            cache[key]
+        else:
+            count += 1
+            cache[key] = key
+    return count
+
+
+def conversations(seed, *, length=40_000):
+    """Return requests for keys that come back a few times within a while, and then never again."""
+    chance = random.Random(seed)
+    requests = []
+    for key in range(length // 6):
+        moment = 6 * key
+        requests.append((moment, key))
+        for _ in range(5):
+            moment += chance.randrange(200, 800)
+            requests.append((moment, key))
+    return [key for _, key in sorted(requests)]
+
+
+def loops(_seed, *, length=40_000):
+    """Return requests for slightly more keys than fit, again and again."""
+    return [number % 1300 for number in range(length)]
+
+
+def only(small, promote_at):
+    """Return a cache class that evicts in one of the default's ways all the time."""
+
+    class OneWay(S3FIFOCache):
+        def _new_order(self):
+            return S3FIFOOrder(self.maxsize, small=small, promote_at=promote_at)
+
+    return OneWay
+
+
+CLOCK, PLAIN, NARROW = (only(*way) for way in WAYS)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["own", "conversations", "loops"])
+def test_it_loses_at_most_a_point_to_the_best_of_its_ways(kind, seed, own_trace):
+    """Whatever the requests are like."""
+    requests = {"own": own_trace, "conversations": conversations(seed), "loops": loops(seed)}[kind]
+    size = 150 if kind == "own" else 1000
+    ours, *others = (misses(policy(size), requests) for policy in (DefaultCache, CLOCK, PLAIN, NARROW))
+    assert ours <= min(others) + 0.01 * len(requests)
+
+
+def test_these_requests_tell_the_ways_apart():
+    """Else the test above would prove nothing: the one is better here, the other there, by far."""
+    clock, plain = (misses(policy(1000), conversations(1)) for policy in (CLOCK, PLAIN))
+    assert clock < 0.8 * plain
+    clock, plain = (misses(policy(1000), loops(1)) for policy in (CLOCK, PLAIN))
+    assert plain < 0.8 * clock
+
+
+@pytest.mark.parametrize("size", [5, 60, 300, 5000])
+def test_the_books_of_the_duel_agree(size, audit, own_trace):
+    """The sample, the contenders and the real order know of the same keys."""
+    cache = DefaultCache(size)
+    chance = random.Random(size)
+    for number, key in enumerate(own_trace):
+        if key in cache:
+            cache[key]
+        else:
+            cache[key] = key
+        if number % 17 == 0:
+            cache.pop(chance.choice(own_trace), None)
+        if number % 23 == 0:
+            cache[key] = -key
+        if number % 2000 == 0:
+            audit(cache)
+    audit(cache)
+
+
+def test_the_books_agree_by_weight(audit, own_trace):
+    """Values of all sizes, some larger than a contender's part of the whole."""
+    cache = DefaultCache(100_000, getsizeof=lambda key: key * 37 % 3000)
+    for key in own_trace:
+        if key not in cache:
+            cache[key] = key
+    audit(cache)
+
+
+def test_what_a_duel_costs_is_bounded_however_large_the_cache():
+    """Some hundred keys are watched, not all."""
+    cache = DefaultCache(40_000)
+    misses(cache, range(100_000))
+    duel = cache._order._duel
+    assert 256 <= len(duel._contenders[0]) <= 512
+    assert len(duel._samples) < 2500
+
+
+def test_a_rewritten_key_keeps_its_place_in_the_sample(audit):
+    """The contenders go on counting the hits on the new entry."""
+    order = AdaptiveOrder(10)
+    first, second = Mark(), Mark()
+    order.add("a", first, 1)
+    first.marked = 2
+    order.add("a", second, 3)
+    assert second.marked == 3
+    assert order.currsize == 3
+    audit(order)
+    assert order.evict() == "a"
+    audit(order)
