@@ -129,12 +129,16 @@ class Background:
                 task()
         except BaseException as error:
             # Nobody waits for the task, so nobody else can be told.
-            self._recorder.record(Event(EventKind.BACKGROUND_FAILED, detail={"error": repr(error)}))
+            self.note_failed(error)
             return isinstance(error, Exception)
         finally:
             self._begun.pop(me, None)
             self._hung.discard(me)
         return True
+
+    def note_failed(self, error: BaseException) -> None:
+        """Tell that something failed that nobody waits for."""
+        self._recorder.record(Event(EventKind.BACKGROUND_FAILED, detail={"error": repr(error)}))
 
     def _leave(self, *, replaced: bool) -> None:
         with self._lock:

@@ -88,7 +88,7 @@ class Engine:
         self.peek: Callable[[Key], Entry | None] = _peek_nothing if memory is None else memory.peek
         self.memory_counters = TierCounters() if memory is None else memory.counters
         chosen = strategy or CacheAside()
-        self._reader, self._entries = assemble(
+        self.reader, self._entries = assemble(
             self.stack,
             strategy=chosen,
             stamps=self.stamps,
@@ -99,7 +99,7 @@ class Engine:
             max_loads=max_concurrent_loads,
             scope=background_scope,
         )
-        self.flights = self._reader.flights
+        self.flights = self.reader.flights
         self._coherence = Coherence(
             self.stack,
             strategy=chosen,
@@ -111,19 +111,23 @@ class Engine:
         for guarded in self.stack.shared:
             if isinstance(guarded.tier, Landing):
                 guarded.tier.on_landed = self._coherence.announce_landed
-        waiters = self._reader.leader.waiters
-        self._receiver = Receiver(self.stack, self.stamps, self._reader.flights, waiters)
+        waiters = self.reader.leader.waiters
+        self._receiver = Receiver(self.stack, self.stamps, self.reader.flights, waiters)
 
     # -- reading ---------------------------------------------------------------------------------------
 
     def find(self, keys: list[Key]) -> dict[Key, Entry]:
         """Return what some tier has of the keys."""
-        found, held = self._look_in_memory(keys)
+        found, held = self.look_in_memory(keys)
         missing = [key for key in keys if key not in found]
-        if missing and self.stack.shared:
-            self.start()
-            found |= self._reader.leader.find(missing, held)
-        return present(found)
+        return present(found | self.find_below(missing, held) if missing else found)
+
+    def find_below(self, keys: list[Key], held: Mapping[Key, Entry]) -> dict[Key, Entry]:
+        """Return what tiers below L1 have of keys; those that are known not to exist included."""
+        if not self.stack.shared:
+            return {}
+        self.start()
+        return self.reader.leader.find(keys, held)
 
     def load(self, key: Key, loader: Loader[V], options: EntryOptions) -> V:
         """Return the value of a key, found or loaded."""
@@ -141,17 +145,17 @@ class Engine:
 
     def load_many(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> dict[Key, Entry]:
         """Return the entries of keys, found or loaded; those that are due are reloaded in the background."""
-        found, held = self._look_in_memory(keys)
+        found, held = self.look_in_memory(keys)
         missing = [key for key in keys if key not in found]
         if missing:
             self.start()
-            found |= self._reader.load_many(missing, loader, options, held)
-        due = [key for key, entry in found.items() if self._reader.leader.is_due(entry, options)]
+            found |= self.reader.load_many(missing, loader, options, held)
+        due = [key for key, entry in found.items() if self.reader.leader.is_due(entry, options)]
         if due:
-            self._reader.reload_soon(due, loader, options)
+            self.reader.reload_soon(due, loader, options)
         return present(found)
 
-    def _look_in_memory(self, keys: list[Key]) -> tuple[dict[Key, Entry], dict[Key, Entry]]:
+    def look_in_memory(self, keys: list[Key]) -> tuple[dict[Key, Entry], dict[Key, Entry]]:
         """Return what L1 has and may be served, and what it has but cannot vouch for."""
         memory = self.stack.memory
         if memory is None:
@@ -232,7 +236,7 @@ class Engine:
 
     def stats(self) -> CacheStats:
         """Return the counts so far."""
-        return count(self.stack, self._reader.leader.notes.counters)
+        return count(self.stack, self.reader.leader.notes.counters)
 
     def health(self) -> HealthReport:
         """Ask every tier how it is doing."""
@@ -255,7 +259,7 @@ class Engine:
 
     def close(self) -> None:
         """Finish background reloads, stop listening, and close the tiers."""
-        self._reader.close()
+        self.reader.close()
         self.bus.close()
         self.stack.close()
 

@@ -17,7 +17,7 @@ DOORS = {
     "psycopg_pool": ("backends/postgres",),
     "pydantic": ("config/",),
     "yaml": ("config/",),
-    "asyncio": ("aio",),
+    "asyncio": ("aio/",),
     "tenacity": ("backends/retry.py",),
     "structlog": ("log.py",),
     "cachetools": ("policies/",),

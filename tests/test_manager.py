@@ -302,7 +302,7 @@ def test_a_hit_past_the_refresh_threshold_reloads_in_the_background(cache, clock
     cache.get_or_load("a", lambda: "first", ttl=100, refresh_ahead=0.8)
     clock.advance(90)
     assert cache.get_or_load("a", lambda: "second", ttl=100, refresh_ahead=0.8) == "first"
-    cache._engine._reader.background.close()
+    cache._engine.reader.background.close()
     assert cache.get("a") == "second"
 
 
@@ -318,7 +318,7 @@ def test_hits_of_a_batch_are_reloaded_in_the_background_too(cache, clock):
     cache.get_or_load_many(["a", "b"], load, **options)
     clock.advance(90)
     assert cache.get_or_load_many(["a", "b", "c"], load, **options) == {"a": 1, "b": 1, "c": 2}
-    cache._engine._reader.background.close()
+    cache._engine.reader.background.close()
     assert calls == [["a", "b"], ["c"], ["a", "b"]]
     assert cache.mget(["a", "b", "c"]) == {"a": 3, "b": 3, "c": 2}
 

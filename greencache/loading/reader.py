@@ -240,29 +240,34 @@ class Reader:
 
     def reload_soon(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> None:
         """Load keys in the background, except those that are being reloaded already."""
-        self.once(keys, lambda wanted: self.driver.run(self.leader.reload(wanted, options), loader))
-
-    def once(self, keys: list[Key], reload: Callable[[list[Key]], object]) -> None:
-        """Run a reload in the background, of those keys that are not being reloaded already."""
-        with self._reloading_lock:
-            wanted = [key for key in keys if key not in self._reloading]
-            self._reloading.update(wanted)
+        wanted = self.claim(keys)
         if not wanted:
             return
 
-        def run() -> None:
+        def reload() -> None:
             try:
-                reload(wanted)
+                self.driver.run(self.leader.reload(wanted, options), loader)
             finally:
-                self._reloading.difference_update(wanted)
+                self.unclaim(wanted)
 
         is_taken = False
         try:
-            is_taken = self.background.submit(run)
+            is_taken = self.background.submit(reload)
         finally:
             # A time-out may be thrown into a greenlet that waits for a thread to start.
             if not is_taken:
-                self._reloading.difference_update(wanted)
+                self.unclaim(wanted)
+
+    def claim(self, keys: list[Key]) -> list[Key]:
+        """Return those keys that nobody is reloading; they are the caller's to reload, and to unclaim."""
+        with self._reloading_lock:
+            wanted = [key for key in keys if key not in self._reloading]
+            self._reloading.update(wanted)
+        return wanted
+
+    def unclaim(self, keys: list[Key]) -> None:
+        """Let keys be reloaded again."""
+        self._reloading.difference_update(keys)
 
     def close(self) -> None:
         """Finish what runs in the background, and extend no lease any more."""

@@ -102,7 +102,9 @@ class Dropped:
         if count is not None:
             self.count = max(self.count, count)
         elif isinstance(tier, GuardedTier):
-            self.pending[tier.name.name] = tier.waiting
+            # A tier may have several parts.
+            waiting = (*self.pending.get(tier.name.name, ()), *tier.waiting)
+            self.pending[tier.name.name] = tuple(dict.fromkeys(waiting))
 
 
 class Strategy(abc.ABC):

@@ -61,7 +61,7 @@ class Process:
             clock=world.clock,
         )
         self.engine = self.cache._engine
-        self.reader = self.engine._reader
+        self.reader = self.engine.reader
         self.stamps, self.flights, self.guarded = (
             self.engine.stamps,
             self.reader.flights,

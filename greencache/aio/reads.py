@@ -1,0 +1,123 @@
+"""The verbs that read, awaited."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar, Unpack
+
+from greencache.aio.verbs import AsyncVerbs
+from greencache.engine import present
+from greencache.entry import Entry
+from greencache.errors import InvalidKeyError
+from greencache.keys import check_key
+from greencache.manager.base import checked_keys
+from greencache.options import EntryOptionArguments, EntryOptions
+from greencache.typing import Key
+
+__all__ = ["AsyncReads"]
+
+D = TypeVar("D")
+V = TypeVar("V")
+
+
+class AsyncReads(AsyncVerbs):
+    """The verbs that read, awaited."""
+
+    def _hit(self, key: Key) -> Entry | None:
+        """Return the entry of a key if L1 can answer at once; see `greencache.CacheManager.get`."""
+        trusted_until = self._bus.trusted_until
+        try:
+            entry = self._peek(key)
+        except TypeError as error:
+            raise InvalidKeyError(f"a key must be text, got {type(key).__name__}") from error
+        if entry is not None:
+            now = self._now()
+            if now < entry.due_at and now < trusted_until:
+                self._counters.hits += 1
+                entry.marked = True
+                return entry
+        return None
+
+    async def get(self, key: Key, default: D | None = None) -> Any | D | None:
+        """Return a cached value; as `greencache.CacheManager.get`."""
+        entry = self._hit(key)
+        if entry is not None:
+            return entry.value
+        found = await self._find([check_key(key)])
+        return found[key].value if key in found else default
+
+    async def mget(self, keys: Iterable[Key]) -> dict[Key, Any]:
+        """Return the cached values of keys; as `greencache.CacheManager.mget`."""
+        return {key: entry.value for key, entry in (await self._find(checked_keys(keys))).items()}
+
+    async def _find(self, keys: list[Key]) -> dict[Key, Entry]:
+        engine = self._engine
+        found, held = engine.look_in_memory(keys)
+        missing = [key for key in keys if key not in found]
+        if missing and engine.stack.shared:
+            found |= await self._offload(engine.find_below, missing, held)
+        return present(found)
+
+    async def get_or_load(
+        self, key: Key, loader: Callable[[], V | Awaitable[V]], **options: Unpack[EntryOptionArguments]
+    ) -> V:
+        """Return a cached value, or load it; as `greencache.CacheManager.get_or_load`.
+
+        Args:
+            key: Up to 1 KiB of text.
+            loader: Reads the value from its source: a coroutine function, or one that blocks.
+            options: As of `EntryOptions`.
+        """
+        entry = self._hit(key)
+        if entry is not None:
+            return entry.value  # type: ignore[no-any-return]
+        value: V = await self._load(check_key(key), loader, self._options(options))
+        return value
+
+    async def _load(self, key: Key, loader: Callable[[], Any], options: EntryOptions) -> Any:
+        loaded: list[Any] = []
+
+        async def load(_: list[Key]) -> dict[Key, Any]:
+            loaded.append(await self._driver.ask(loader))
+            return {key: loaded[-1]}
+
+        entry = (await self._load_many([key], load, options)).get(key)
+        if entry is not None:
+            return entry.value
+        # A loader of many may have left out this key, which is remembered; this one is asked all the same.
+        return loaded[-1] if loaded else await self._driver.ask(loader)
+
+    async def get_or_load_many(
+        self, keys: Iterable[Key], loader: Callable[[list[Key]], Any], **options: Unpack[EntryOptionArguments]
+    ) -> dict[Key, Any]:
+        """Return the values of keys, loading what is missing by one call of the loader.
+
+        Args:
+            keys: What to look for.
+            loader: Takes the missing keys, returns their values: a coroutine function, or one that blocks.
+            options: As of `EntryOptions`.
+        """
+        found = await self._load_many(checked_keys(keys), loader, self._options(options))
+        return {key: entry.value for key, entry in found.items()}
+
+    async def _load_many(
+        self, keys: list[Key], loader: Callable[[list[Key]], Any], options: EntryOptions
+    ) -> dict[Key, Entry]:
+        engine = self._engine
+        found, held = engine.look_in_memory(keys)
+        missing = [key for key in keys if key not in found]
+        if missing:
+            if engine.stack.shared:
+                await self._offload(engine.start)
+            found |= await self._reader.load_many(missing, loader, options, held)
+        due = [key for key, entry in found.items() if engine.reader.leader.is_due(entry, options)]
+        if due:
+            self._reader.reload_soon(due, loader, options)
+        return present(found)
+
+    async def refresh(
+        self, key: Key, loader: Callable[[], V | Awaitable[V]], **options: Unpack[EntryOptionArguments]
+    ) -> V:
+        """Drop a key everywhere, load it anew, and return the value."""
+        chosen = self._options(options)
+        await self._offload(self._engine.drop, [check_key(key)])
+        value: V = await self._load(key, loader, chosen)
+        return value
