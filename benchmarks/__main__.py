@@ -4,10 +4,10 @@ import argparse
 import pathlib
 from collections.abc import Sequence
 
-from benchmarks import coherence, hits, stampede
+from benchmarks import coherence, hit_ratios, hits, stampede
 from benchmarks.report import default_folder, keep
 
-BENCHMARKS = {"hits": hits, "stampede": stampede, "coherence": coherence}
+BENCHMARKS = {"hits": hits, "hit_ratios": hit_ratios, "stampede": stampede, "coherence": coherence}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,6 +36,10 @@ def _parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("coherence")
     group.add_argument("--readers", type=int, default=2, help="processes that read")
     group.add_argument("--invalidations", type=int, default=200, help="of each kind")
+    group = parser.add_argument_group(
+        "hit_ratios", "on the traces in the folder that GREENCACHE_TRACES names"
+    )
+    group.add_argument("--traces", nargs="*", default=[], metavar="trace", help="their names; all by default")
     return parser
 
 

@@ -7,7 +7,8 @@ from cachetools import Cache, FIFOCache, LFUCache, LRUCache
 
 from greencache.errors import ConfigurationError
 from greencache.policies.adaptive import AdaptiveOrder
-from greencache.policies.caches import DefaultCache, RandomCache, S3FIFOCache, SieveCache
+from greencache.policies.caches import DefaultCache, GDSFCache, RandomCache, S3FIFOCache, SieveCache
+from greencache.policies.greedy_dual import GreedyDualOrder
 from greencache.policies.order import MOST_MARKS, Mark, Marked, Order
 from greencache.policies.s3fifo import S3FIFOOrder
 from greencache.policies.sieve import SieveOrder
@@ -19,6 +20,8 @@ __all__ = [
     "AdaptiveOrder",
     "DefaultCache",
     "FIFOCache",
+    "GDSFCache",
+    "GreedyDualOrder",
     "LFUCache",
     "LRUCache",
     "Mark",
@@ -39,6 +42,7 @@ POLICIES: Final[Mapping[str, Callable[..., Cache[Any, Any]]]] = {
     "default": DefaultCache,
     "s3fifo": S3FIFOCache,
     "sieve": SieveCache,
+    "gdsf": GDSFCache,
     "lru": LRUCache,
     "lfu": LFUCache,
     "fifo": FIFOCache,

@@ -7,14 +7,25 @@ from typing import Self, TypeVar
 from cachetools import Cache, RRCache
 
 from greencache.policies.adaptive import AdaptiveOrder
+from greencache.policies.greedy_dual import GreedyDualOrder
 from greencache.policies.order import MOST_MARKS, Mark, Order
 from greencache.policies.s3fifo import S3FIFOOrder
 from greencache.policies.sieve import SieveOrder
 
-__all__ = ["DefaultCache", "RandomCache", "S3FIFOCache", "SieveCache"]
+__all__ = ["DefaultCache", "GDSFCache", "RandomCache", "S3FIFOCache", "SieveCache"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+
+class _Priced(Mark):
+    """A mark that knows what loading its value costs."""
+
+    __slots__ = ("cost",)
+
+    def __init__(self, cost: float) -> None:
+        super().__init__()
+        self.cost = cost
 
 
 class _MarkingCache(Cache[K, V]):
@@ -39,6 +50,9 @@ class _MarkingCache(Cache[K, V]):
     def _new_order(self) -> Order:
         raise NotImplementedError
 
+    def _new_mark(self, value: V) -> Mark:  # noqa: ARG002 -- for those that weigh by cost
+        return Mark()
+
     def __getitem__(self, key: K) -> V:
         value = Cache.__getitem__(self, key)
         # Not there if `__missing__` stored nothing, or if another thread has evicted the key since.
@@ -51,7 +65,7 @@ class _MarkingCache(Cache[K, V]):
         Cache.__setitem__(self, key, value)  # refuses what is too large, and makes room by `popitem`
         mark = self._marks.get(key)
         if mark is None:
-            self._marks[key] = mark = Mark()
+            self._marks[key] = mark = self._new_mark(value)
         self._order.add(key, mark, self.getsizeof(value))
 
     def __delitem__(self, key: K) -> None:
@@ -103,6 +117,31 @@ class DefaultCache(_MarkingCache[K, V]):
 
     def _new_order(self) -> Order:
         return AdaptiveOrder(self.maxsize)
+
+
+class GDSFCache(_MarkingCache[K, V]):
+    """Evicts as GreedyDual-Size-Frequency (Cherkasova, 1998): what is small, often hit, dear to load stays.
+
+    Args:
+        maxsize: What the values may weigh together.
+        getsizeof: Returns what a value weighs; 1 without it.
+        getcost: Returns the seconds that loading a value takes; all alike without it.
+    """
+
+    def __init__(
+        self,
+        maxsize: float,
+        getsizeof: Callable[[V], float] | None = None,
+        getcost: Callable[[V], float] | None = None,
+    ) -> None:
+        super().__init__(maxsize, getsizeof)
+        self._getcost = getcost
+
+    def _new_order(self) -> Order:
+        return GreedyDualOrder()
+
+    def _new_mark(self, value: V) -> Mark:
+        return Mark() if self._getcost is None else _Priced(self._getcost(value))
 
 
 class RandomCache(RRCache[K, V]):

@@ -5,15 +5,26 @@ from collections import Counter
 
 import pytest
 
-from greencache.policies import AdaptiveOrder, S3FIFOOrder, SieveOrder
+from greencache.policies import AdaptiveOrder, GreedyDualOrder, S3FIFOOrder, SieveOrder
 from greencache.policies.sample import Sample
 
 DEAD = -1
 
 
+def queues_of(order):
+    """Return the queues that an order keeps its slots in."""
+    if isinstance(order, GreedyDualOrder):
+        assert all(
+            order._heap[(place - 1) // 2] <= order._heap[place] for place in range(1, len(order._heap))
+        )
+        assert order._hits.keys() == order._slots.keys()
+        return ([slot for _, _, slot in order._heap],)
+    return (order._passed, order._ahead) if isinstance(order, SieveOrder) else (order._small, order._main)
+
+
 def audit_order(order):
     """Check that all books of an order agree."""
-    queues = (order._passed, order._ahead) if isinstance(order, SieveOrder) else (order._small, order._main)
+    queues = queues_of(order)
     slots = [slot for queue in queues for slot in queue]
     living = [slot for slot in slots if slot.home != DEAD]
     assert Counter(slot.key for slot in living) == Counter(dict.fromkeys(order._slots, 1))

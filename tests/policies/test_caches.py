@@ -179,6 +179,6 @@ def test_a_policy_is_found_by_its_name(name):
 def test_an_unknown_name_is_refused_with_those_that_exist():
     """The message says what could be written instead."""
     with pytest.raises(
-        ConfigurationError, match=r"default, s3fifo, sieve, lru, lfu, fifo, random, got 'lru2'"
+        ConfigurationError, match=r"default, s3fifo, sieve, gdsf, lru, lfu, fifo, random, got 'lru2'"
     ):
         policy_named("lru2", 100)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greencache.policies import Mark, S3FIFOOrder, SieveOrder
+from greencache.policies import GreedyDualOrder, Mark, S3FIFOOrder, SieveOrder
 
 ORDERS = {"sieve": lambda maxsize: SieveOrder(), "s3fifo": S3FIFOOrder}
 STEPS = st.lists(
@@ -91,7 +91,7 @@ def test_a_long_trace_evicts_as_the_reference_does(name, maxsize, references, ow
 
 def test_dead_slots_do_not_pile_up(audit):
     """Keys that are stored and dropped for ever leave nothing behind."""
-    for order in (SieveOrder(), S3FIFOOrder(100)):
+    for order in (SieveOrder(), S3FIFOOrder(100), GreedyDualOrder()):
         for number in range(10_000):
             order.add(number % 7, Mark(), 1)
             order.discard(number % 7)
@@ -109,7 +109,7 @@ def test_a_dropped_entry_is_not_kept_alive_by_its_place():
     class Entry:
         marked = 0
 
-    for order in (SieveOrder(), S3FIFOOrder(100)):
+    for order in (SieveOrder(), S3FIFOOrder(100), GreedyDualOrder()):
         entry = Entry()
         alive = weakref.ref(entry)
         order.add("a", entry, 1)
@@ -120,7 +120,7 @@ def test_a_dropped_entry_is_not_kept_alive_by_its_place():
 
 def test_an_order_that_is_empty_has_no_victim():
     """KeyError, as from an empty dict."""
-    for order in (SieveOrder(), S3FIFOOrder(100)):
+    for order in (SieveOrder(), S3FIFOOrder(100), GreedyDualOrder()):
         with pytest.raises(KeyError):
             order.evict()
 
@@ -131,7 +131,7 @@ def test_readers_that_mark_as_fast_as_marks_are_cleared_do_not_stop_an_eviction(
     class Hot:
         marked = property(lambda self: 3, lambda self, count: None)
 
-    for order in (SieveOrder(), S3FIFOOrder(100)):
+    for order in (SieveOrder(), S3FIFOOrder(100), GreedyDualOrder()):
         for key in range(5):
             order.add(key, Hot(), 1)
         assert order.evict() in range(5)

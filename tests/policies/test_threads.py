@@ -11,7 +11,7 @@ from greencache.policies import POLICIES
 
 IS_LONG = os.environ.get("GREENCACHE_TEST_LONG", "") not in ("", "0")
 THREADS = 16
-LOCK_FREE = ["default", "s3fifo", "sieve"]
+LOCK_FREE = ["default", "s3fifo", "sieve", "gdsf"]
 
 
 def hammer(cache, read, deadline, steps):
