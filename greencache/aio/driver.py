@@ -126,7 +126,7 @@ def _send(steps: Steps[Any], answer: object) -> "Call | Pause | _Ended":
 
 
 def _close(steps: Steps[Any]) -> None:
-    # A thread may still be in the middle of a step. It goes on to the end of that step, and what the read holds
+    # A thread may still be in the middle of a step. It goes on to the end of that, and what the read holds
     # is given back when nobody refers to it any more.
     with contextlib.suppress(ValueError):
         steps.close()

@@ -6,10 +6,14 @@ from greencache.bus import stream
 from greencache.bus.stream import Position, Record
 from greencache.typing import Seconds
 
-__all__ = ["BATCH", "LogReader"]
+__all__ = ["BATCH", "GapError", "LogReader"]
 
 BATCH = 100
 """Messages in one reply: what a listener that was away holds in memory at once."""
+
+
+class GapError(Exception):
+    """Messages were missed, or one could not be applied."""
 
 
 class LogReader:

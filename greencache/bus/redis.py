@@ -5,14 +5,14 @@ import math
 import random
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from greencache.backends.redis import RedisListener, RedisManager
 from greencache.backends.redis_names import RedisNames
 from greencache.backends.scripts import load_script
 from greencache.bus import stream
 from greencache.bus.base import HostMemory, Message, MessageHandler, MessageKind
-from greencache.bus.reader import BATCH, LogReader
+from greencache.bus.reader import BATCH, GapError, LogReader
 from greencache.bus.stream import Position, Record
 from greencache.clock import Clock
 from greencache.errors import ConfigurationError, DecodeError
@@ -91,8 +91,7 @@ class RedisBus:
         self._connection: RedisListener | None = None
         self._origin = secrets.token_hex(8).encode()
         self._position: Position | None = None
-        self._applied = 0
-        self._has_missed = False
+        self._applied, self._has_missed = 0, False
         self._is_lost = False
         self._pause = _FIRST_PAUSE
         self.trusted_until: Seconds = -math.inf
@@ -151,21 +150,21 @@ class RedisBus:
             number: What `publish` has returned, here or in another process.
             timeout: Seconds to wait at most.
         """
-        self._ensure_listening()
-        with self._moved:
-            return self._moved.wait_for(lambda: self._applied >= number, timeout)
+        return self._wait_for(lambda: self._applied >= number, timeout)
 
     def wait_joined(self, timeout: Seconds) -> bool:
         """Wait until the listener has reached the end of the log once, and return whether it has."""
+        return self._wait_for(lambda: self.trusted_until > -math.inf, timeout)
+
+    def _wait_for(self, is_so: Callable[[], bool], timeout: Seconds) -> bool:
         self._ensure_listening()
         with self._moved:
-            return self._moved.wait_for(lambda: self.trusted_until > -math.inf, timeout)
+            return self._moved.wait_for(is_so, timeout)
 
     def close(self) -> None:
         """Stop listening; waits for a message that is being applied, but not for a heartbeat."""
         with self._lock:
-            self._is_closed = True
-            thread = self._thread
+            self._is_closed, thread = True, self._thread
         self._stop.set()
         if self._connection is not None:
             self._connection.close()
@@ -202,7 +201,7 @@ class RedisBus:
         try:
             records = reader.after(position)
             self._apply(records, handler)
-        except (_GapError, DecodeError) as error:
+        except (GapError, DecodeError) as error:
             self._note_gap(str(error))
             return
         if records:
@@ -254,13 +253,13 @@ class RedisBus:
     def _apply(self, records: Iterable[Record], handler: MessageHandler) -> None:
         for record in records:
             if self._position is None or not record.follows(self._position):
-                raise _GapError(f"message {record.position.number} does not follow on {self._applied}")
+                raise GapError(f"message {record.position.number} does not follow on {self._applied}")
             if record.origin != self._origin:
                 try:
                     handler(stream.decode_message(record.body))
                 except Exception as error:
                     # Half applied, or not at all: nobody can say what would have to be forgotten.
-                    raise _GapError(f"message {record.position.number} was not applied: {error!r}") from error
+                    raise GapError(f"message {record.position.number} was not applied: {error!r}") from error
             self._move_to(record.position)
 
     def _confirm_end(self, reader: LogReader, position: Position) -> None:
@@ -299,7 +298,3 @@ class RedisBus:
         if not self._is_lost:
             self._is_lost = True
             self._recorder.record(Event(EventKind.BUS_LOST, detail={"reason": repr(error)}))
-
-
-class _GapError(Exception):
-    """Messages were missed, or one could not be applied."""

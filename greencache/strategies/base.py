@@ -2,109 +2,18 @@
 
 import abc
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from typing import Any
 
-from greencache.entry import Entry, State, judge
+from greencache.entry import Entry
 from greencache.keys import Pattern
+from greencache.strategies.descent import Descent, Dropped
 from greencache.tiers.base import Lease
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.stack import Stack
-from greencache.typing import CacheTier, Key, Seconds
+from greencache.typing import CacheTier, Key
 
-__all__ = ["Descent", "Dropped", "Strategy"]
-
-
-class Descent:
-    """What a read found on its way down, and the leases for its way up.
-
-    A context that gives up, when it is left, all leases that were not used: also when the thread or greenlet
-    is being ended, so that nobody waits for it.
-
-    Args:
-        found: Entries to be served and promoted.
-        stale: Entries to be served only if nothing better can be had.
-        leases: The leases that each tier gave, from the nearest to the deepest.
-        elsewhere: Keys whose lease at the elector somebody else holds, who is loading them.
-        served: Entries to be served although they are not good enough to be stored anywhere.
-        doubted: Entries of this host's tiers that may have been dropped elsewhere without being heard of.
-        places: Where the entries of the way down were found.
-        refused: For each key, the tiers that refused to be filled although they had given a lease.
-    """
-
-    __slots__ = ("doubted", "elsewhere", "found", "leases", "places", "refused", "served", "stale")
-
-    def __init__(self) -> None:
-        self.found: dict[Key, Entry] = {}
-        self.served: dict[Key, Entry] = {}
-        self.doubted: dict[Key, Entry] = {}
-        self.stale: dict[Key, Entry] = {}
-        self.leases: list[tuple[MemoryTier | GuardedTier, dict[Key, Lease]]] = []
-        self.elsewhere: set[Key] = set()
-        self.places: dict[Key, CacheTier] = {}
-        self.refused: dict[Key, list[CacheTier]] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self.leases:
-            tier, leases = self.leases.pop()
-            if leases:
-                tier.release_many(leases)
-
-    def give_up(self, tier: MemoryTier | GuardedTier, keys: Iterable[Key]) -> None:
-        """Release a tier's leases on keys that need not be filled there, since it has them."""
-        for other, leases in self.leases:
-            if other is tier:
-                unused = {key: leases.pop(key) for key in keys if key in leases}
-                if unused:
-                    tier.release_many(unused)
-
-    def set_aside(self, entries: Mapping[Key, Entry]) -> None:
-        """Keep stale entries for when nothing better can be had; those of nearer tiers stay."""
-        for key, entry in entries.items():
-            self.stale.setdefault(key, entry)
-
-    def doubt(self, entries: Mapping[Key, Entry]) -> None:
-        """Keep entries that cannot be proved, for when nobody can be asked; those of nearer tiers stay."""
-        for key, entry in entries.items():
-            self.doubted.setdefault(key, entry)
-
-    def serve_doubted(self, now: Seconds) -> None:
-        """Serve what cannot be proved where it is fresh by its time, and set it aside where it is stale."""
-        for key, entry in self.doubted.items():
-            if key not in self.found and judge(entry, now) <= State.DUE:
-                self.served[key] = entry
-        self.set_aside(self.doubted)
-
-    def lacks(self, keys: Iterable[Key]) -> list[Key]:
-        """Return the keys that have no entry yet, neither found nor served."""
-        return [key for key in keys if key not in self.found and key not in self.served]
-
-
-class Dropped:
-    """What a write or a drop has done.
-
-    Args:
-        count: Entries removed, in the tier that had most of them.
-        pending: For each tier that could not be reached, what waits for it.
-    """
-
-    __slots__ = ("count", "pending")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.pending: dict[str, tuple[str, ...]] = {}
-
-    def note(self, tier: MemoryTier | GuardedTier, count: int | None) -> None:
-        """Add what one tier answered; `None` means that it could not be reached."""
-        if count is not None:
-            self.count = max(self.count, count)
-        elif isinstance(tier, GuardedTier):
-            # A tier may have several parts.
-            waiting = (*self.pending.get(tier.name.name, ()), *tier.waiting)
-            self.pending[tier.name.name] = tuple(dict.fromkeys(waiting))
+__all__ = ["Strategy"]
 
 
 class Strategy(abc.ABC):

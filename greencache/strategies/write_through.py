@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from greencache.entry import Entry
-from greencache.strategies.base import Dropped, Strategy
+from greencache.strategies.base import Strategy
+from greencache.strategies.descent import Dropped
 from greencache.tiers.stack import Stack
 from greencache.typing import Key
 

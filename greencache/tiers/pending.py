@@ -50,8 +50,8 @@ class Pending:
 
     @property
     def stamps(self) -> dict[str, str]:
-        """The stamps to replace, by tag."""
-        return dict(self._of_kind("stamp"))
+        """The stamps to replace, by tag; that of any tag first, as whoever reads stamps relies on."""
+        return dict(sorted(self._of_kind("stamp"), key=lambda pair: pair[0] != ANY_TAG))
 
     def describe(self) -> tuple[str, ...]:
         """Return what waits as text, for an error message."""

@@ -80,7 +80,8 @@ class RecentDrops:
         now = self._clock.now()
         with self._lock:
             self._forget_before(now - self._window)
-            is_full = len(self._kept.keys() | pending.queued.keys()) > self._capacity
+            more = sum(name not in self._kept for name in pending.queued)
+            is_full = len(self._kept) + more > self._capacity
         # Outside of the lock, since it is not our code.
         covering = self._collapse() if is_full else None
         with self._lock:
