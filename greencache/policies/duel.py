@@ -1,5 +1,6 @@
 """Which of several ways to evict would have missed least, measured on a sample of the keys."""
 
+import math
 from collections.abc import Hashable
 from typing import Final
 
@@ -10,11 +11,15 @@ from greencache.policies.sample import Sample
 __all__ = ["Duel"]
 
 _FEWEST: Final = 256
-"""Keys that a contender holds at least, once the cache has so many; never more than twice as many."""
+"""Keys that a contender holds at least, once the cache has so many; fewer would tell too little."""
+_RAREST: Final = 32
+"""A key in so many is in the sample at least: the larger the cache, the sooner it should know."""
 _MEMORY: Final = 8
 """Misses fade after so many times the misses that would fill a contender."""
 _LEAD: Final = 0.16
-"""Misses by which another must be better, as part of what a contender holds: noise changes nothing."""
+"""Misses by which another must be better, as part of the keys that a contender holds."""
+_NOISE: Final = 3.2
+"""The same, as a multiple of the square root of those keys, if that is less: what chance can do."""
 _MIXER: Final = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 3, 6.4)
 _LOW: Final = 32
 _LARGE: Final = 1e9
@@ -70,7 +75,7 @@ class Duel:
                 self._miss(number, sample)
         if 0 < missing < len(self._contenders):
             self._judge()
-        if len(self._contenders[0]) > 2 * _FEWEST:
+        if len(self._contenders[0]) > 2 * _FEWEST and self._every < _RAREST:
             self._thin_out()
         return sample
 
@@ -129,12 +134,13 @@ class Duel:
 
     def _judge(self) -> None:
         fewest = min(self._misses)
-        lead = _LEAD * len(self._contenders[0]) * self._unit
-        if self._misses[self.winner] - fewest > lead:
+        keys = len(self._contenders[0])
+        lead = min(_LEAD * keys, _NOISE * math.sqrt(keys))
+        if self._misses[self.winner] - fewest > lead * self._unit:
             self.winner = self._misses.index(fewest)
 
     def _thin_out(self) -> None:
-        """Sample half as many keys: what a duel costs is bounded, however large the cache."""
+        """Sample half as many keys: what a duel costs should be little beside the cache itself."""
         self._every *= 2
         for contender in self._contenders:
             contender.resize(self._maxsize / self._every)

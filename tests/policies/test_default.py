@@ -97,13 +97,16 @@ def test_the_books_agree_by_weight(audit, own_trace):
     audit(cache)
 
 
-def test_what_a_duel_costs_is_bounded_however_large_the_cache():
-    """Some hundred keys are watched, not all."""
-    cache = DefaultCache(40_000)
-    misses(cache, range(100_000))
+@pytest.mark.parametrize(
+    ("size", "fewest", "most"), [(100, 100, 100), (2000, 200, 512), (40_000, 1000, 1500)]
+)
+def test_a_duel_costs_little_beside_the_cache(size, fewest, most):
+    """All keys of a small cache are watched, some hundred of a larger one, then one in thirty-two."""
+    cache = DefaultCache(size)
+    misses(cache, range(3 * size))
     duel = cache._order._duel
-    assert 256 <= len(duel._contenders[0]) <= 512
-    assert len(duel._samples) < 2500
+    assert fewest <= len(duel._contenders[0]) <= most
+    assert len(duel._samples) < 5 * most
 
 
 def test_a_rewritten_key_keeps_its_place_in_the_sample(audit):
