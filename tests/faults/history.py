@@ -95,7 +95,7 @@ class Verdict(NamedTuple):
         others: Reads of something older than what any process had forgotten more than `max_staleness`
             before they began.
         back: Reads of something older than what the same process had read before they began, and no epoch
-            lay between the two.
+            lay between the two, nor followed within the time that it takes to notice one.
         ages: For each read in between, the seconds since what it returned had been forgotten.
         needless: Loads although, since the load of the key before, nothing was done that made it forgotten.
         counts: How many records there are of each operation.
@@ -132,12 +132,13 @@ class _Stairs:
 _NOWHERE = _Stairs(())
 
 
-def check(records: Iterable[Record], max_staleness: float) -> Verdict:
+def check(records: Iterable[Record], max_staleness: float, notice: float = 0.0) -> Verdict:
     """Return what a history shows.
 
     Args:
         records: Of all processes, in any order.
         max_staleness: Seconds after an acknowledgement in another process within which reads may be older.
+        notice: Seconds that a process may take to notice that it must begin a new epoch.
     """
     records = list(records)
     forgotten = [each for each in records if each.op in FORGETTING]
@@ -157,7 +158,9 @@ def check(records: Iterable[Record], max_staleness: float) -> Verdict:
     epochs = _stairs((each.process, each.end, each.end) for each in records if each.op is Op.EPOCH)
     latencies = [each.end - each.start for each in reads]
     needless = _needless_loads(records, forgotten)
-    return Verdict(own, others, _reads_that_go_back(reads, epochs), ages, needless, dict(counts), latencies)
+    return Verdict(
+        own, others, _reads_that_go_back(reads, epochs, notice), ages, needless, dict(counts), latencies
+    )
 
 
 def _stairs(steps):
@@ -172,7 +175,7 @@ def _is_older(read, floor, moment):
     return least is not None and read.version < least
 
 
-def _reads_that_go_back(reads, epochs):
+def _reads_that_go_back(reads, epochs, notice):
     # For each process and key, the newest version read by each moment, and by when it had been read.
     seen = collections.defaultdict(list)
     for each in sorted(reads, key=lambda read: read.end):
@@ -185,7 +188,7 @@ def _reads_that_go_back(reads, epochs):
         index = bisect.bisect_left(steps, (each.start, -1))
         if index and each.version < steps[index - 1][1]:
             newer = min(end for end, version in steps[:index] if version > each.version)
-            epoch = epochs.get(each.process, _NOWHERE).before(each.end)
+            epoch = epochs.get(each.process, _NOWHERE).before(each.end + notice)
             if epoch is None or epoch < newer:
                 back.append(each)
     return back

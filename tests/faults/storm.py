@@ -13,7 +13,7 @@ import time
 from greencache.testing import wait_until
 from tests.faults.child import SPAWN
 from tests.faults.history import check, read_histories
-from tests.faults.storm_plan import MAX_STALENESS, PROCESSES, WRITERS, Board, Phase
+from tests.faults.storm_plan import MAX_STALENESS, NOTICE, PROCESSES, WRITERS, Board, Phase
 from tests.faults.storm_worker import run_worker
 
 __all__ = ["Storm"]
@@ -137,7 +137,7 @@ class Storm:
 
     def verdict(self):
         """Return what the checker finds in the histories."""
-        return check(read_histories(self._folder), MAX_STALENESS)
+        return check(read_histories(self._folder), MAX_STALENESS, NOTICE)
 
     def errors(self):
         """Return what went wrong in workers, as text."""

@@ -91,6 +91,7 @@ class TestChecker:
         assert check([read(10.0, 2), epoch, read(10.5, 1)], 2.0).back == []
         assert len(check([epoch, read(10.3, 2), read(10.5, 1)], 2.0).back) == 1
         assert len(check([read(10.0, 2), read(10.1, 1), epoch], 2.0).back) == 1
+        assert check([read(10.0, 2), read(10.1, 1), epoch], 2.0, notice=1.0).back == []
 
     def test_a_load_that_nothing_called_for_is_found(self):
         """The value of the one before was forgotten by nobody."""
