@@ -1,7 +1,7 @@
 """Eviction policies of L1, each a `cachetools.Cache`, and the orders behind those whose hits take no lock."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cachetools import Cache, FIFOCache, LFUCache, LRUCache
 
@@ -10,6 +10,7 @@ from greencache.policies.adaptive import AdaptiveOrder
 from greencache.policies.caches import DefaultCache, GDSFCache, RandomCache, S3FIFOCache, SieveCache
 from greencache.policies.greedy_dual import GreedyDualOrder
 from greencache.policies.order import MOST_MARKS, Mark, Marked, Order
+from greencache.policies.plain import FIFOOrder, RandomOrder
 from greencache.policies.s3fifo import S3FIFOOrder
 from greencache.policies.sieve import SieveOrder
 from greencache.typing import Key
@@ -20,6 +21,7 @@ __all__ = [
     "AdaptiveOrder",
     "DefaultCache",
     "FIFOCache",
+    "FIFOOrder",
     "GDSFCache",
     "GreedyDualOrder",
     "LFUCache",
@@ -29,12 +31,16 @@ __all__ = [
     "Order",
     "Policy",
     "RandomCache",
+    "RandomOrder",
     "S3FIFOCache",
     "S3FIFOOrder",
     "SieveCache",
     "SieveOrder",
+    "order_named",
     "policy_named",
 ]
+
+T = TypeVar("T")
 
 Policy = Cache[Key, int]
 
@@ -50,6 +56,33 @@ POLICIES: Final[Mapping[str, Callable[..., Cache[Any, Any]]]] = {
 }
 """The policies by the names that configuration files use; each is made as `(maxsize, getsizeof=None)`."""
 
+_ORDERS: Final[Mapping[str, Callable[[float], Order]]] = {
+    "default": AdaptiveOrder,
+    "s3fifo": S3FIFOOrder,
+    "sieve": lambda _: SieveOrder(),
+    "gdsf": lambda _: GreedyDualOrder(),
+    # What hits that take no lock can tell of recency and of frequency: CLOCK is nearly LRU, and frequency
+    # that ages is better than plain LFU, which never forgets (Arlitt et al., "Evaluating Content Management
+    # Techniques for Web Proxy Caches", 1999).
+    "lru": lambda size: S3FIFOOrder(size, small=0, promote_at=1),
+    "lfu": lambda _: GreedyDualOrder(is_weighed=False),
+    "fifo": lambda _: FIFOOrder(),
+    "random": lambda _: RandomOrder(),
+}
+
+
+def order_named(name: str, size: float) -> Order:
+    """Return an empty order, for a cache whose hits take no lock.
+
+    Args:
+        name: Which one; the names are those of `POLICIES`.
+        size: What the keys may weigh together.
+
+    Raises:
+        ConfigurationError: If there is no order of that name.
+    """
+    return _named(_ORDERS, name)(size)
+
 
 def policy_named(name: str, size: int) -> Policy:
     """Return an empty policy.
@@ -61,8 +94,11 @@ def policy_named(name: str, size: int) -> Policy:
     Raises:
         ConfigurationError: If there is no policy of that name.
     """
+    return _named(POLICIES, name)(size, getsizeof=int)
+
+
+def _named(choices: Mapping[str, T], name: str) -> T:
     try:
-        policy = POLICIES[name]
+        return choices[name]
     except KeyError:
-        raise ConfigurationError(f"policy must be one of {', '.join(POLICIES)}, got {name!r}") from None
-    return policy(size, getsizeof=int)
+        raise ConfigurationError(f"policy must be one of {', '.join(choices)}, got {name!r}") from None

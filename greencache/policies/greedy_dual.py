@@ -24,10 +24,14 @@ class GreedyDualOrder(SlottedOrder):
 
     Cherkasova, "Improving WWW Proxies Performance with Greedy-Dual-Size-Frequency Caching Policy",
     HP Laboratories report HPL-98-69, 1998.
+
+    Args:
+        is_weighed: Whether costs and weights count; without them, frequency that ages remains.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_weighed: bool = True) -> None:
         super().__init__()
+        self._is_weighed = is_weighed
         self._heap: list[tuple[float, int, Slot]] = []
         self._hits: dict[Hashable, int] = {}
         self._numbers = itertools.count()
@@ -70,9 +74,10 @@ class GreedyDualOrder(SlottedOrder):
         super().discard(key)
 
     def _push(self, slot: Slot) -> None:
-        cost = max(getattr(slot.item, "cost", 0.0), _LEAST_COST)
-        worth = self._inflation + self._hits[slot.key] * cost / max(slot.weight, 1)
-        heapq.heappush(self._heap, (worth, next(self._numbers), slot))
+        worth: float = self._hits[slot.key]
+        if self._is_weighed:
+            worth *= max(getattr(slot.item, "cost", 0.0), _LEAST_COST) / max(slot.weight, 1)
+        heapq.heappush(self._heap, (self._inflation + worth, next(self._numbers), slot))
 
     def _bury(self) -> None:
         self._heap = [place for place in self._heap if place[2].home != DEAD]

@@ -64,6 +64,10 @@ class Order(Protocol):
         """
         ...
 
+    def weight_of(self, key: Hashable) -> float:
+        """Return what a key weighs; 0 if it is not there."""
+        ...
+
     def discard(self, key: Hashable) -> None:
         """Forget a key that the cache removes; one that is not there is no error."""
         ...

@@ -42,6 +42,11 @@ class SlottedOrder:
     def __len__(self) -> int:
         return len(self._slots)
 
+    def weight_of(self, key: Hashable) -> float:
+        """Return what a key weighs; 0 if it is not there."""
+        slot = self._slots.get(key)
+        return 0 if slot is None else slot.weight
+
     def discard(self, key: Hashable) -> None:
         """Forget a key that the cache removes; one that is not there is no error."""
         slot = self._slots.pop(key, None)

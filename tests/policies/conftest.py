@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from greencache.policies import AdaptiveOrder, GreedyDualOrder, S3FIFOOrder, SieveOrder
+from greencache.policies import AdaptiveOrder, FIFOOrder, GreedyDualOrder, S3FIFOOrder, SieveOrder
 from greencache.policies.sample import Sample
 
 DEAD = -1
@@ -19,6 +19,8 @@ def queues_of(order):
         )
         assert order._hits.keys() == order._slots.keys()
         return ([slot for _, _, slot in order._heap],)
+    if isinstance(order, FIFOOrder):
+        return (order._queue,)
     return (order._passed, order._ahead) if isinstance(order, SieveOrder) else (order._small, order._main)
 
 
