@@ -62,6 +62,7 @@ class Duel:
         if sample is None:
             self._samples[key] = sample = Sample(key, len(self._contenders), self._observe)
         sample.entry = entry
+        sample.holders += 1
         sample.weight = weight
         self._age()
         missing = 0
@@ -85,7 +86,7 @@ class Duel:
         if sample is not None:
             self._observe(sample)
             sample.entry = None
-            self._forget_if_nowhere(sample)
+            self._leave(sample)
 
     def discarded(self, key: Hashable) -> None:
         """Note that a key was removed, not evicted: every contender would have removed it."""
@@ -116,15 +117,17 @@ class Duel:
         while contender.currsize > room:
             evicted = self._samples[contender.evict()]
             evicted.tags[number].seen = evicted.marked
-            self._forget_if_nowhere(evicted)
+            self._leave(evicted)
         tag = sample.tags[number]
         tag.marked = 0
         contender.add(sample.key, tag, sample.weight)
+        sample.holders += 1
 
-    def _forget_if_nowhere(self, sample: Sample) -> None:
-        key = sample.key
-        if sample.entry is None and not any(key in contender for contender in self._contenders):
-            self._samples.pop(key, None)
+    def _leave(self, sample: Sample) -> None:
+        """Forget a sample once neither the real cache nor a contender holds its key."""
+        sample.holders -= 1
+        if not sample.holders:
+            self._samples.pop(sample.key, None)
 
     def _age(self) -> None:
         self._unit *= 1 + 1 / (_MEMORY * max(1, len(self._contenders[0])))

@@ -43,12 +43,14 @@ class Sample:
         observe: Called before the marks change.
     """
 
-    __slots__ = ("_observe", "entry", "key", "tags", "weight")
+    __slots__ = ("_observe", "entry", "holders", "key", "tags", "weight")
 
     def __init__(self, key: Hashable, contenders: int, observe: Callable[["Sample"], None]) -> None:
         self.key = key
         self.entry: Marked | None = None
         """What the cache holds; `None` while it holds nothing under this key."""
+        self.holders = 0
+        """How many hold the key: the cache and the contenders."""
         self.weight: float = 0
         self.tags = [Tag(self) for _ in range(contenders)]
         self._observe = observe
