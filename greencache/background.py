@@ -19,13 +19,14 @@ Task: TypeAlias = Callable[[], object]
 
 
 class Background:
-    """Runs tasks on a few threads of its own, started when the first task arrives.
+    """Runs tasks on a few threads of its own, started when a task finds none of them idle.
 
     A task that ends its thread, as `SystemExit` does, costs that thread only: another one takes its place.
 
     Args:
         workers: How many tasks run at once.
-        capacity: How many more may wait; a task beyond that is refused.
+        capacity: How many more may wait; a task beyond that is refused. With 0 no task ever waits for
+            another one to end, so a task may wait for one that it has submitted.
         recorder: Is told of tasks that raised or hang.
         scope: Returns a context manager that is entered around each task.
         longest: Seconds after which a task is taken for hung: another thread may then run beside it.
@@ -43,14 +44,15 @@ class Background:
         self._workers = workers
         self._capacity = capacity
         self._recorder = recorder or NullRecorder()
-        self._scope = scope or contextlib.nullcontext
+        self.scope = scope or contextlib.nullcontext
         self._longest = longest
         self._forget()
         after_fork_in_child(self._forget)
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
-        self._tasks: queue.Queue[Task | None] = queue.Queue(self._capacity)
+        self._tasks: queue.Queue[Task | None] = queue.Queue()
+        self._unfinished = 0
         self._threads: list[threading.Thread] = []
         self._begun: dict[threading.Thread, Seconds] = {}
         self._hung: set[threading.Thread] = set()
@@ -60,12 +62,17 @@ class Background:
         """Run a task soon, and return whether it was taken: there must be room, and a thread to run it."""
         self._watch()
         with self._lock:
-            if self._closed or self._tasks.full():
+            hung = len(self._hung)
+            if self._closed or self._unfinished - hung >= self._workers + self._capacity:
                 return False
-            self._add_thread()
-            if not self._threads:
+            if self._unfinished >= len(self._threads):
+                self._add_thread()
+            # Without capacity there must be an idle thread, else one at all.
+            if len(self._threads) <= (0 if self._capacity else self._unfinished):
                 return False
-            self._tasks.put_nowait(task)
+            # First, since an interrupt between the two may cost a thread, but must not leave one too few.
+            self._unfinished += 1
+            self._tasks.put(task)
             return True
 
     def _watch(self) -> None:
@@ -88,9 +95,7 @@ class Background:
             self._closed = True
             count = len(self._threads)
         for _ in range(count):
-            # The queue stays full only while every worker hangs; their joins below then say so.
-            with contextlib.suppress(queue.Full):
-                self._tasks.put(None, timeout=timeout)
+            self._tasks.put(None)
         joined: set[threading.Thread] = {threading.current_thread()}
         # Looked at again after each join: a thread that a task has ended leaves another in its place.
         while waiting := [thread for thread in self._threads if thread not in joined]:
@@ -125,7 +130,7 @@ class Background:
         me = threading.current_thread()
         self._begun[me] = time.monotonic()
         try:
-            with self._scope():
+            with self.scope():
                 task()
         except BaseException as error:
             # Nobody waits for the task, so nobody else can be told.
@@ -134,6 +139,9 @@ class Background:
         finally:
             self._begun.pop(me, None)
             self._hung.discard(me)
+            with self._lock:
+                # In a forked child, the task of the thread that forked is none of the child's.
+                self._unfinished -= me in self._threads
         return True
 
     def note_failed(self, error: BaseException) -> None:

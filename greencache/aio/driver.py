@@ -1,28 +1,20 @@
 """Drives a read on an event loop: what blocks is done on threads, what awaits, in the loop."""
 
 import contextlib
-import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Collection
+from typing import Generic, TypeVar
 
+from greencache.aio.functions import AnyBatchLoader, Functions
 from greencache.aio.offload import Bell, Offload
 from greencache.flight import Flight
 from greencache.loading.gate import LOOK_AGAIN, LoadGate
 from greencache.loading.load import loads_under_way
 from greencache.loading.steps import Call, Failed, LoaderError, Pause, Steps
-from greencache.typing import Key
 
-__all__ = ["AnyBatchLoader", "AsyncDriver"]
+__all__ = ["AsyncDriver"]
 
 R = TypeVar("R")
-
-AnyBatchLoader: TypeAlias = Callable[[list[Key]], Any]
-"""A loader of many keys that returns a mapping, or something awaitable that does."""
-
-
-class _Ended(NamedTuple):
-    found: Any
 
 
 class AsyncDriver:
@@ -30,14 +22,14 @@ class AsyncDriver:
 
     Args:
         gate: Lets a number of loads through at once; shared with the threads of the process.
-        offload: Makes calls that block.
-        blocks: Whether the steps of a read block; if not, they are done in the loop.
+        offload: Does the steps of a read; `None` if they do not block, and are done in the loop.
+        functions: Calls loaders.
     """
 
-    def __init__(self, gate: LoadGate, offload: Offload, *, blocks: bool) -> None:
+    def __init__(self, gate: LoadGate, offload: Offload | None, functions: Functions) -> None:
         self._gate = gate
         self._offload = offload
-        self._blocks = blocks
+        self._functions = functions
 
     async def run(self, steps: Steps[R], loader: AnyBatchLoader, flights: Collection[Flight] = ()) -> R:
         """Return what a read found.
@@ -50,13 +42,13 @@ class AsyncDriver:
         Raises:
             Exception: What the loader raised, unchanged, if there was nothing to serve instead.
         """
+        reading = _Reading(steps)
         answer: object = None
         try:
             while True:
-                step = await self._advance(steps, answer)
+                step = await self._advance(reading, answer)
                 if isinstance(step, _Ended):
-                    found: R = step.found
-                    return found
+                    return step.found
                 if isinstance(step, Call):
                     answer = await self._call(step, loader, flights)
                 else:
@@ -64,14 +56,26 @@ class AsyncDriver:
                     await self._pause(step)
         except LoaderError as wrapped:
             error = wrapped.error
+        except BaseException:
+            self._abandon(reading)
+            raise
+        try:
+            raise error
         finally:
-            # Gives back what the read holds, if this task is being cancelled before the read has ended: not
-            # awaited, since the loop may be about to close.
-            _close(steps)
-        raise error
+            # It refers to this frame, which must not refer to it.
+            del error
 
-    async def _advance(self, steps: Steps[R], answer: object) -> "Call | Pause | _Ended":
-        return await self._offload(_send, steps, answer) if self._blocks else _send(steps, answer)
+    async def _advance(self, reading: "_Reading[R]", answer: object) -> "Call | Pause | _Ended[R]":
+        if self._offload is None:
+            return reading.advance(answer)
+        return await self._offload(reading.advance, answer)
+
+    def _abandon(self, reading: "_Reading[R]") -> None:
+        """Give back what a read holds; not awaited, since the task is being cancelled."""
+        if self._offload is None:
+            reading.abandon()
+        else:
+            self._offload.soon(reading.abandon)
 
     async def _call(self, step: Call, loader: AnyBatchLoader, flights: Collection[Flight]) -> object:
         load = step.load
@@ -82,20 +86,14 @@ class AsyncDriver:
         try:
             async with contextlib.nullcontext() if is_inner else self._passed():
                 with load.under_way():
-                    return await self.ask(loader, list(load.keys))
+                    # A list of its own: a loader may use it up.
+                    return await self._functions.ask(loader, list(load.keys))
         except Exception as error:
             return Failed(error)
 
-    async def ask(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Return what a function of the user's returns: awaited if it can be, else called on a thread."""
-        if inspect.iscoroutinefunction(inspect.unwrap(function)):
-            return await function(*args)
-        result = await self._offload(function, *args)
-        # A plain function that returns something awaitable, as lambdas and partials do.
-        return await result if isinstance(result, Awaitable) else result
-
     @contextlib.asynccontextmanager
     async def _passed(self) -> AsyncIterator[None]:
+        """Do what `LoadGate.passed` does, waiting for a place on the loop."""
         with self._gate.queued() as queue:
             deadline = time.monotonic() + self._gate.patience
             while not queue.is_in:
@@ -117,16 +115,36 @@ class AsyncDriver:
         step.wake.reset()
 
 
-def _send(steps: Steps[Any], answer: object) -> "Call | Pause | _Ended":
-    # `StopIteration` cannot leave a future.
-    try:
-        return steps.send(answer)
-    except StopIteration as end:
-        return _Ended(end.value)
+class _Ended(Generic[R]):
+    """What a read has found: `StopIteration` cannot carry it out of a coroutine."""
+
+    def __init__(self, found: R) -> None:
+        self.found = found
 
 
-def _close(steps: Steps[Any]) -> None:
-    # A thread may still be in the middle of a step. It goes on to the end of that, and what the read holds
-    # is given back when nobody refers to it any more.
-    with contextlib.suppress(ValueError):
-        steps.close()
+class _Reading(Generic[R]):
+    """A read whose steps are done on one thread or another, and that can be given up from any."""
+
+    def __init__(self, steps: Steps[R]) -> None:
+        self._steps = steps
+        self._is_abandoned = False
+
+    def advance(self, answer: object) -> Call | Pause | _Ended[R]:
+        """Do a step."""
+        try:
+            return self._steps.send(answer)
+        except StopIteration as end:
+            return _Ended(end.value)
+        finally:
+            if self._is_abandoned:
+                self._close()
+
+    def abandon(self) -> None:
+        """Give back what the read holds, now or when the step is done that a thread is in the middle of."""
+        # First, so that a thread which cannot be interrupted below sees it when it is done.
+        self._is_abandoned = True
+        self._close()
+
+    def _close(self) -> None:
+        with contextlib.suppress(ValueError):
+            self._steps.close()

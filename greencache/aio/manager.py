@@ -23,9 +23,10 @@ class CacheManager(AsyncReads, AsyncWrites):
     """A cache whose verbs are awaited; core and promises are those of `greencache.CacheManager`.
 
     A hit in L1 is answered without leaving the event loop; whatever talks to a server does so on threads.
-    Loaders and writers may be coroutine functions, or plain ones, which run on threads. Loads are shared
-    with the tasks of other loops, and with the threads that use `blocking`. Who is cancelled stops waiting;
-    the load goes on for the others.
+    Loaders and writers may be coroutine functions, or plain ones, which run on threads; if what a plain one
+    returns can be awaited, as with `lambda: fetch(url)`, it is. Loads are shared with the tasks of other
+    loops, and with the threads that use `blocking`. Who is cancelled stops waiting; the load goes on for the
+    others, and a write goes on to its end.
 
     Args:
         tiers: As of `greencache.CacheManager`.
@@ -59,12 +60,12 @@ class CacheManager(AsyncReads, AsyncWrites):
 
     async def initialize(self, *, strict: bool = False) -> Self:
         """Connect to all servers, install what they need, and listen to the bus; then return the cache."""
-        await self._offload(self.blocking.initialize, strict=strict)
+        await self._done(self.blocking.initialize, strict=strict)
         return self
 
     async def refresh_view(self, name: str) -> bool:
         """Refresh a materialized view that L4 reads, while others go on reading it."""
-        return await self._offload(self.blocking.refresh_view, name)
+        return await self._done(self.blocking.refresh_view, name)
 
     async def get_stats(self) -> CacheStats:
         """Return the counts of this process so far."""
@@ -72,21 +73,27 @@ class CacheManager(AsyncReads, AsyncWrites):
 
     async def get_usage(self) -> Mapping[CacheTier, TierUsage]:
         """Return how much each tier holds."""
-        return await self._offload(self.blocking.get_usage)
+        return await self._done(self.blocking.get_usage)
 
     async def health_check(self) -> HealthReport:
         """Ask every tier how it is doing. Raises nothing: an outage is a finding."""
-        return await self._offload(self.blocking.health_check)
+        return await self._done(self.blocking.health_check)
 
     async def explain(self, key: Key) -> "Explanation":
         """Return why a key is served as it is, or not."""
-        return await self._offload(self.blocking.explain, key)
+        return await self._done(self.blocking.explain, key)
 
     async def close(self) -> None:
-        """Finish the loads under way and background reloads, and give back connections."""
-        await self._reader.close()
-        await self._offload(self.blocking.close)
-        self._offload.close()
+        """Finish what is under way, stop listening, and give back connections; may be called twice.
+
+        Loads and writes that take more than five seconds longer are cancelled.
+        """
+        try:
+            await self._reader.close()
+            await self._offload(self.blocking.close)
+        finally:
+            self._functions.offload.close()
+            self._offload.close()
 
     async def __aenter__(self) -> Self:
         return self

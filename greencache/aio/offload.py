@@ -5,7 +5,8 @@ import contextlib
 import contextvars
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from greencache.forks import after_fork_in_child
@@ -17,14 +18,18 @@ R = TypeVar("R")
 
 
 class Offload:
-    """Makes calls on a few threads of its own, started when they are needed.
+    """Makes calls on threads of its own, started when they are needed.
 
     Args:
         workers: How many calls are made at once; others wait for their turn.
+        scope: Returns a context manager that is entered around each call.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(
+        self, workers: int, scope: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
+    ) -> None:
         self._workers = workers
+        self._scope = scope
         self._reset_after_fork()
         after_fork_in_child(self._reset_after_fork)
 
@@ -33,23 +38,43 @@ class Offload:
         self._executor: ThreadPoolExecutor | None = None
 
     async def __call__(self, call: Callable[..., R], /, *args: Any, **options: Any) -> R:
-        """Return what a call returns, made in a copy of the caller's context.
+        """Return what a call returns, made in a copy of the caller's context; raise what it raises.
 
         Who is cancelled stops waiting; the call is made all the same, so that nothing stays half done.
         """
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._threads(), lambda: context.run(call, *args, **options))
-        return await asyncio.shield(future)
+        # Not `run_in_executor`: asyncio's futures take no `StopIteration`, take another future's cancellation
+        # for the task's, and complain of errors that nobody has waited for.
+        future = self._submit(call, *args, **options)
+        bell = Bell()
+        future.add_done_callback(bell.ring)
+        try:
+            await bell.heard(None)
+            return future.result()
+        finally:
+            # An error refers to this frame, which must not refer to the error.
+            del future
 
-    def _threads(self) -> ThreadPoolExecutor:
+    def soon(self, call: Callable[[], object]) -> None:
+        """Make a call that nobody waits for."""
+        try:
+            self._submit(call)
+        except RuntimeError:
+            # The interpreter is ending, and starts no threads any more.
+            call()
+
+    def _submit(self, call: Callable[..., R], /, *args: Any, **options: Any) -> "Future[R]":
+        context = contextvars.copy_context()
         with self._lock:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(self._workers, "greencache-aio")
-            return self._executor
+            return self._executor.submit(context.run, self._make, call, args, options)
+
+    def _make(self, call: Callable[..., R], args: tuple[Any, ...], options: dict[str, Any]) -> R:
+        with self._scope():
+            return call(*args, **options)
 
     def close(self) -> None:
-        """Let go of the threads once they have done what they were given."""
+        """Let go of the threads once they have done what they were given; another call starts new ones."""
         with self._lock:
             executor, self._executor = self._executor, None
         if executor is not None:

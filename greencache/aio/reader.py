@@ -2,14 +2,19 @@
 
 import asyncio
 import math
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
-from greencache.aio.driver import AnyBatchLoader, AsyncDriver
+from greencache.aio.driver import AsyncDriver
+from greencache.aio.functions import AnyBatchLoader
 from greencache.aio.offload import Bell
+from greencache.aio.tasks import Tasks
 from greencache.entry import Entry
 from greencache.flight import Flight
-from greencache.loading.reader import Entries, Flights, Reader, deadlines, offering
+from greencache.loading.load import run_inside
+from greencache.loading.deadlines import deadlines
+from greencache.loading.reader import Entries, Flights, Reader, offering
+from greencache.loading.steps import Steps
 from greencache.options import EntryOptions
 from greencache.typing import Key, Seconds
 
@@ -26,12 +31,14 @@ class AsyncReader:
     Args:
         reader: Holds the flights, and leads those of threads.
         driver: Does what the steps of a read ask for.
+        start: Connects to servers, if that has not been done; may block.
     """
 
-    def __init__(self, reader: Reader, driver: AsyncDriver) -> None:
+    def __init__(self, reader: Reader, driver: AsyncDriver, start: Callable[[], None]) -> None:
         self._reader = reader
         self._driver = driver
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._start = start
+        self._tasks = Tasks()
 
     async def load_many(
         self, keys: list[Key], loader: AnyBatchLoader, options: EntryOptions, held: Mapping[Key, Entry]
@@ -46,28 +53,33 @@ class AsyncReader:
 
         Raises:
             LoadTimeoutError: If a value was not there in time.
+            CancelledError: If its own load was cancelled: by its loader, by `close`, or with its loop.
             Exception: What a loader raised, if there is no stale value to serve instead.
         """
         found: Entries = {}
         waiting, since = keys, self._reader.leader.now()
         while waiting:
             led, joined = self._reader.join(waiting)
-            if led:
-                self._held(self._lead(led, loader, options, held))
-            found.update(await self._follow(joined | led, options, since, led))
+            task = self._begin(led, loader, options, held) if led else None
+            found.update(await self._follow(led | joined, options, since, led))
+            if task is not None and task.cancelled():
+                raise asyncio.CancelledError
             # What another leader did not find, with its own loader or in time, is one's own to load.
             waiting = [key for key in joined if key not in found]
         return found
 
     def reload_soon(self, keys: list[Key], loader: AnyBatchLoader, options: EntryOptions) -> None:
         """Load keys in the background, except those that are being reloaded already."""
-        wanted = self._reader.claim(keys)
+        reader = self._reader
+        wanted = reader.claim(keys)
         if wanted:
-            self._held(self._reload(wanted, loader, options))
+            work = self._reload(wanted, loader, options)
+            # Not a part of the load, if any, in which it was noticed that it is due.
+            run_inside(None, lambda: self._tasks.begin(work, lambda: reader.unclaim(wanted)))
 
     async def finished(self, work: Coroutine[Any, Any, R]) -> R:
         """Return the result of work that goes on although its caller is cancelled."""
-        return await asyncio.shield(self._held(work))
+        return await asyncio.shield(self._tasks.begin(work))
 
     async def close(self, within: Seconds = 5.0) -> None:
         """Wait for the loads that are under way.
@@ -75,20 +87,19 @@ class AsyncReader:
         Args:
             within: Seconds at most; what is not done by then is cancelled.
         """
-        tasks = list(self._tasks)
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=within)
-            for task in late:
-                task.cancel()
-
-    def _held(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
-        # Held on to: the loop itself does not keep tasks alive.
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        await self._tasks.close(within)
 
     # -- leading ---------------------------------------------------------------------------------------
+
+    def _begin(
+        self, led: Flights, loader: AnyBatchLoader, options: EntryOptions, held: Mapping[Key, Entry]
+    ) -> "asyncio.Task[None]":
+        def land() -> None:
+            # Those that have not landed: the task was cancelled, perhaps before its first step, which is no
+            # reason to end those that wait for them.
+            self._reader.land({key: flight for key, flight in led.items() if not flight.future.done()}, {})
+
+        return self._tasks.begin(self._lead(led, loader, options, held), land)
 
     async def _lead(
         self, led: Flights, loader: AnyBatchLoader, options: EntryOptions, held: Mapping[Key, Entry]
@@ -99,24 +110,21 @@ class AsyncReader:
             wanted = [key for key in led if key not in found]
             if wanted:
                 steps = reader.leader.find_or_load(wanted, options, held, meanwhile=offering(led))
-                found |= await self._driver.run(steps, loader, led.values())
+                found |= await self._driver.run(self._started(steps), loader, led.values())
         except Exception as error:
             reader.crash(led, error)
-        except BaseException:
-            # This task is being cancelled, which is no reason to end those that wait for it.
-            reader.land(led, {})
-            raise
         else:
             reader.land(led, found)
 
+    def _started(self, steps: Steps[R]) -> Steps[R]:
+        self._start()
+        return (yield from steps)
+
     async def _reload(self, wanted: list[Key], loader: AnyBatchLoader, options: EntryOptions) -> None:
-        reader = self._reader
         try:
-            await self._driver.run(reader.leader.reload(wanted, options), loader)
+            await self._driver.run(self._reader.leader.reload(wanted, options), loader)
         except Exception as error:
-            reader.background.note_failed(error)
-        finally:
-            reader.unclaim(wanted)
+            self._reader.background.note_failed(error)
 
     # -- following -------------------------------------------------------------------------------------
 
@@ -128,10 +136,10 @@ class AsyncReader:
         for key, flight in joined.items():
             reader.leader.notes.counters.joined += key not in led
             patience = math.inf if key in led else give_up
-            for deadline, is_last in deadlines(options, since, patience):
+            for deadline in deadlines(options, since, patience):
                 entry, has_landed = await self._wait(flight, deadline)
                 if not has_landed:
-                    entry = reader.late(key, flight, options, since, patience if is_last else math.inf)
+                    entry = reader.late(key, flight, options, (since, deadline, patience))
                 if entry is not None:
                     found[key] = entry
                     if key not in led:

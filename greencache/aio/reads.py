@@ -1,7 +1,7 @@
 """The verbs that read, awaited."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar, Unpack
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar, Unpack, overload
 
 from greencache.aio.verbs import AsyncVerbs
 from greencache.engine import present
@@ -56,9 +56,19 @@ class AsyncReads(AsyncVerbs):
             found |= await self._offload(engine.find_below, missing, held)
         return present(found)
 
+    @overload
     async def get_or_load(
-        self, key: Key, loader: Callable[[], V | Awaitable[V]], **options: Unpack[EntryOptionArguments]
-    ) -> V:
+        self, key: Key, loader: Callable[[], Awaitable[V]], **options: Unpack[EntryOptionArguments]
+    ) -> V: ...
+
+    @overload
+    async def get_or_load(
+        self, key: Key, loader: Callable[[], V], **options: Unpack[EntryOptionArguments]
+    ) -> V: ...
+
+    async def get_or_load(
+        self, key: Key, loader: Callable[[], Any], **options: Unpack[EntryOptionArguments]
+    ) -> Any:
         """Return a cached value, or load it; as `greencache.CacheManager.get_or_load`.
 
         Args:
@@ -68,22 +78,37 @@ class AsyncReads(AsyncVerbs):
         """
         entry = self._hit(key)
         if entry is not None:
-            return entry.value  # type: ignore[no-any-return]
-        value: V = await self._load(check_key(key), loader, self._options(options))
-        return value
+            return entry.value
+        return await self._load(check_key(key), loader, self._options(options))
 
     async def _load(self, key: Key, loader: Callable[[], Any], options: EntryOptions) -> Any:
         loaded: list[Any] = []
 
         async def load(_: list[Key]) -> dict[Key, Any]:
-            loaded.append(await self._driver.ask(loader))
+            loaded.append(await self._functions.ask(loader))
             return {key: loaded[-1]}
 
         entry = (await self._load_many([key], load, options)).get(key)
         if entry is not None:
             return entry.value
         # A loader of many may have left out this key, which is remembered; this one is asked all the same.
-        return loaded[-1] if loaded else await self._driver.ask(loader)
+        return loaded[-1] if loaded else await self._functions.ask(loader)
+
+    @overload
+    async def get_or_load_many(
+        self,
+        keys: Iterable[Key],
+        loader: Callable[[list[Key]], Awaitable[Mapping[Key, V]]],
+        **options: Unpack[EntryOptionArguments],
+    ) -> dict[Key, V]: ...
+
+    @overload
+    async def get_or_load_many(
+        self,
+        keys: Iterable[Key],
+        loader: Callable[[list[Key]], Mapping[Key, V]],
+        **options: Unpack[EntryOptionArguments],
+    ) -> dict[Key, V]: ...
 
     async def get_or_load_many(
         self, keys: Iterable[Key], loader: Callable[[list[Key]], Any], **options: Unpack[EntryOptionArguments]
@@ -105,19 +130,26 @@ class AsyncReads(AsyncVerbs):
         found, held = engine.look_in_memory(keys)
         missing = [key for key in keys if key not in found]
         if missing:
-            if engine.stack.shared:
-                await self._offload(engine.start)
             found |= await self._reader.load_many(missing, loader, options, held)
         due = [key for key, entry in found.items() if engine.reader.leader.is_due(entry, options)]
         if due:
             self._reader.reload_soon(due, loader, options)
         return present(found)
 
+    @overload
     async def refresh(
-        self, key: Key, loader: Callable[[], V | Awaitable[V]], **options: Unpack[EntryOptionArguments]
-    ) -> V:
-        """Drop a key everywhere, load it anew, and return the value."""
+        self, key: Key, loader: Callable[[], Awaitable[V]], **options: Unpack[EntryOptionArguments]
+    ) -> V: ...
+
+    @overload
+    async def refresh(
+        self, key: Key, loader: Callable[[], V], **options: Unpack[EntryOptionArguments]
+    ) -> V: ...
+
+    async def refresh(
+        self, key: Key, loader: Callable[[], Any], **options: Unpack[EntryOptionArguments]
+    ) -> Any:
+        """Drop a key everywhere, load it anew, and return the value; as `greencache.CacheManager.refresh`."""
         chosen = self._options(options)
-        await self._offload(self._engine.drop, [check_key(key)])
-        value: V = await self._load(key, loader, chosen)
-        return value
+        await self._done(self._engine.drop, [check_key(key)])
+        return await self._load(key, loader, chosen)

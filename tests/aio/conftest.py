@@ -1,0 +1,51 @@
+"""Event loops with a deadline, and caches for them."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from greencache.aio import CacheManager
+
+_LONGEST = 60.0
+
+
+@pytest.fixture
+def run():
+    """Run a coroutine on an event loop of its own; fail after a minute."""
+
+    def run_on_loop(coroutine, *, debug=None):
+        async def in_time():
+            async with asyncio.timeout(_LONGEST):
+                return await coroutine
+
+        return asyncio.run(in_time(), debug=debug)
+
+    return run_on_loop
+
+
+@pytest.fixture
+def make_cache():
+    """Make caches, closed in the end; `l3` is the address of a shared Redis."""
+    with contextlib.ExitStack() as stack:
+
+        def make(**options):
+            cache = CacheManager.from_urls(**{"namespace": "aio"} | options)
+            stack.callback(asyncio.run, cache.close())
+            return cache
+
+        yield make
+
+
+@pytest.fixture(params=["L1", "Redis"])
+def cache(request, make_cache):
+    """A cache in memory, and one over a real Redis."""
+    if request.param == "L1":
+        return make_cache()
+    return make_cache(l3=request.getfixturevalue("redis_url"))
+
+
+@pytest.fixture
+def shared(make_cache, redis_url):
+    """A cache over a real Redis."""
+    return make_cache(l3=redis_url)
