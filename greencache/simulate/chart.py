@@ -46,13 +46,16 @@ def draw_curves(simulation: Simulation, advice: Advice, folder: pathlib.Path) ->
 
 
 def _draw(axes: "Axes", simulation: Simulation, measure: str) -> None:
+    from matplotlib.ticker import EngFormatter
+
     name = "optimum" if simulation.is_exact else "upper bound"
     _draw_line(axes, simulation.optimum, measure, label=name, color="black", linestyle="--")
     for number, policy in enumerate(simulation.policies):
         colour = _COLOURS[number % len(_COLOURS)]
         _draw_line(axes, simulation.curve(policy), measure, label=policy, color=colour, marker="o")
-    unit = "bytes" if simulation.by_bytes else "entries"
-    axes.set(xscale="log", ylim=(0, 100), xlabel=f"size of the cache, {unit}")
+    axes.set(xscale="log", ylim=(0, 100))
+    axes.set_xlabel("size of the cache" if simulation.by_bytes else "entries of the cache")
+    axes.xaxis.set_major_formatter(EngFormatter(unit="B" if simulation.by_bytes else ""))
     axes.set_ylabel(f"{measure.replace('_', ' ')}, %")
     axes.grid(alpha=0.3)
 
