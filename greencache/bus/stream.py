@@ -9,7 +9,7 @@ Ousterhout, In Search of an Understandable Consensus Algorithm, 2014, section 5.
 
 import dataclasses
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,8 +29,9 @@ __all__ = [
 ]
 
 _FIELDS = [b"mark", b"previous", b"origin", b"body"]
-_KEYS_IN_A_MESSAGE = 500
-"""So that the log is bounded in bytes too."""
+_NAMES_IN_A_MESSAGE = 500
+_CHARACTERS_IN_A_MESSAGE = 16_384
+"""So that the log is bounded in bytes too: mostly to some 160 MB, full of the longest keys."""
 _decoder = msgspec.msgpack.Decoder(Message)
 
 
@@ -105,8 +106,29 @@ def decode_message(body: bytes) -> Message:
 
 def split(message: Message) -> Iterator[Message]:
     """Yield a message in parts of a bounded size."""
-    for start in range(0, max(1, len(message.keys)), _KEYS_IN_A_MESSAGE):
-        yield dataclasses.replace(message, keys=message.keys[start : start + _KEYS_IN_A_MESSAGE])
+    keys, stamps = list(_parts(message.keys)), list(_parts(message.stamps))
+    if len(keys) + len(stamps) <= 1:
+        yield message
+        return
+    for part in keys:
+        yield dataclasses.replace(message, keys=tuple(part), stamps={})
+    for part in stamps:
+        # In their order: that of any tag comes first.
+        yield dataclasses.replace(message, keys=(), stamps={tag: message.stamps[tag] for tag in part})
+
+
+def _parts(names: Iterable[str]) -> Iterator[list[str]]:
+    part: list[str] = []
+    size = 0
+    for name in names:
+        # A character has up to four bytes; exactness matters less than speed.
+        if part and (len(part) == _NAMES_IN_A_MESSAGE or size + len(name) > _CHARACTERS_IN_A_MESSAGE):
+            yield part
+            part, size = [], 0
+        part.append(name)
+        size += len(name)
+    if part:
+        yield part
 
 
 def parse_records(reply: Any) -> list[Record]:

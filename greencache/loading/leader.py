@@ -95,6 +95,8 @@ class Leader:
             self._strategy.descend(self._stack, keys, descent, elector=elector)
             self.notes.found(descent)
             meanwhile(descent.stale)
+            # The lease on a key that the caller is itself loading is its own; it would wait for itself.
+            descent.elsewhere -= self._maker.under_way()
             mine = [key for key in descent.lacks(keys) if key not in descent.elsewhere]
             loaded = yield from self._load(mine, options, descent)
             # Filled before others are waited for: they may be waiting for this.

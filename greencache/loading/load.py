@@ -78,11 +78,18 @@ class Load(Remarks):
         keys: What is to be loaded.
         stale: Values that have expired and could be confirmed with `NOT_MODIFIED`, by key.
         now: Tells the seconds of the process's clock.
+        owner: What stands for the cache that loads.
     """
 
-    __slots__ = ("_now", "_of", "cost", "flights", "gate", "has_begun", "keys", "outer", "stale")
+    __slots__ = ("_now", "_of", "cost", "flights", "gate", "has_begun", "keys", "outer", "owner", "stale")
 
-    def __init__(self, keys: Collection[Key], stale: Mapping[Key, Any], now: Callable[[], Seconds]) -> None:
+    def __init__(
+        self,
+        keys: Collection[Key],
+        stale: Mapping[Key, Any],
+        now: Callable[[], Seconds],
+        owner: object = None,
+    ) -> None:
         super().__init__()
         self.keys = tuple(keys)
         self.stale = stale
@@ -91,6 +98,7 @@ class Load(Remarks):
         self.flights: Collection[Flight] = ()
         self.gate: object = None
         self.outer: Load | None = None
+        self.owner = owner
         self._now = now
         self._of: dict[Key, Remarks] = {}
 

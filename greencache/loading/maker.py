@@ -7,7 +7,7 @@ from typing import Any
 
 from greencache.entry import Entry, Stamps, State, judge
 from greencache.errors import InvalidArgumentError, UnsupportedFunctionError
-from greencache.loading.load import Load
+from greencache.loading.load import Load, loads_under_way
 from greencache.options import EntryOptions
 from greencache.stamps import StampTable
 from greencache.tiers.stack import Stack
@@ -85,6 +85,10 @@ class EntryMaker:
             cost=cost,
         )
 
+    def under_way(self) -> set[Key]:
+        """Return the keys that the caller is itself loading into this cache, further out."""
+        return {key for load in loads_under_way() if load.owner is self for key in load.keys}
+
     def prepare(self, keys: list[Key], options: EntryOptions, stale: Mapping[Key, Entry]) -> Prospect:
         """Return what must be known before a load of these keys begins.
 
@@ -94,7 +98,7 @@ class EntryMaker:
         shown = {k: stale[k] for k in keys if k in stale and judge(stale[k], now) is not State.GONE}
         shown = {key: entry for key, entry in shown.items() if entry.value is not MISSING}
         tags = dict.fromkeys((*options.tags, *(tag for entry in shown.values() for tag in entry.tags)))
-        load = Load(keys, {key: entry.value for key, entry in shown.items()}, self._stack.clock.now)
+        load = Load(keys, {k: entry.value for k, entry in shown.items()}, self._stack.clock.now, owner=self)
         return Prospect(load, shown, self._stamps.before_load(tags))
 
     def finish(self, prospect: Prospect, values: object, options: EntryOptions) -> Loaded:
