@@ -23,7 +23,7 @@ class Flight:
         owner: The identity of the thread, or greenlet, that began it.
     """
 
-    __slots__ = ("_future", "began", "meanwhile", "owner")
+    __slots__ = ("_future", "began", "ended_by", "meanwhile", "owner")
 
     def __init__(self, owner: int) -> None:
         self.owner = owner
@@ -31,6 +31,8 @@ class Flight:
         """When, for whoever asks what it is waiting for."""
         self.meanwhile: Any = None
         """What may be had by whoever cannot wait until it lands; `None` for nothing."""
+        self.ended_by: BaseException | None = None
+        """What ended its leader's thread, if that is why it has landed."""
         self._future: Future[Any] = Future()
 
     @property

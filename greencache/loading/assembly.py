@@ -20,8 +20,9 @@ from greencache.typing import Seconds
 
 __all__ = ["assemble"]
 
-_FOREGROUND = 64
-"""Loads with a time-out that run at once when `max_concurrent_loads` does not say."""
+_FOREGROUND = 1024
+"""Loads with a time-out under way at once; of more than that, callers wait without one. How many of them
+run their loader is the gate's matter."""
 
 
 def assemble(
@@ -61,8 +62,7 @@ def assemble(
         bus,
         patience=patience,
         background=Background(recorder=recorder, scope=scope, longest=patience),
-        foreground=Background(
-            max_loads or _FOREGROUND, 1024, recorder=recorder, scope=scope, longest=patience
-        ),
+        # None waits for a thread: a loader may wait for another load, which would wait for its thread.
+        foreground=Background(_FOREGROUND, 0, recorder=recorder, scope=scope, longest=patience),
     )
     return reader, maker

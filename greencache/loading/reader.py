@@ -12,6 +12,7 @@ from greencache.entry import Entry, State, judge
 from greencache.errors import LoadTimeoutError
 from greencache.flight import Flight, FlightTable
 from greencache.forks import after_fork_in_child
+from greencache.loading.deadlines import deadlines
 from greencache.loading.driver import Driver
 from greencache.loading.leader import Leader
 from greencache.loading.load import loads_under_way, run_inside
@@ -19,7 +20,7 @@ from greencache.options import EntryOptions
 from greencache.tiers.memory import MemoryTier
 from greencache.typing import MISSING, UNSET, BatchLoader, Key, Seconds
 
-__all__ = ["Entries", "Flights", "Reader", "deadlines", "offering"]
+__all__ = ["Entries", "Flights", "Reader", "offering"]
 
 Entries: TypeAlias = dict[Key, Entry]
 Flights: TypeAlias = dict[Key, Flight]
@@ -86,6 +87,10 @@ class Reader:
             led, joined = self.join(waiting)
             if options.has_timeout and led and self._lead_elsewhere(led, loader, options, held):
                 found.update(self._follow(joined | led, options, since, led))
+                for flight in led.values():
+                    if flight.ended_by is not None:
+                        # As if the loader had run here.
+                        raise flight.ended_by
             else:
                 # Own flights land before others are waited for, so two batches that wait for each other's
                 # keys cannot hold each other up.
@@ -130,8 +135,10 @@ class Reader:
         except Exception as error:
             self.crash(led, error)
             raise
-        except BaseException:
+        except BaseException as end:
             # This thread or greenlet is being ended, which is no reason to end those that wait for it.
+            for flight in led.values():
+                flight.ended_by = end
             self.land(led, {})
             raise
         self.land(led, found)
@@ -184,10 +191,10 @@ class Reader:
             self.leader.notes.counters.joined += key not in led
             # Who leads elsewhere waits as long as if it led here.
             patience = math.inf if key in led else give_up
-            for deadline, is_last in deadlines(options, since, patience):
+            for deadline in deadlines(options, since, patience):
                 entry, has_landed = self._wait(flight, deadline)
                 if not has_landed:
-                    entry = self.late(key, flight, options, since, patience if is_last else math.inf)
+                    entry = self.late(key, flight, options, (since, deadline, patience))
                 if entry is not None:
                     found[key] = entry
                     if key not in led:
@@ -206,7 +213,7 @@ class Reader:
             return (flight.wait(0), True) if flight.future.done() else (None, False)
 
     def late(
-        self, key: Key, flight: Flight, options: EntryOptions, since: Seconds, give_up: Seconds
+        self, key: Key, flight: Flight, options: EntryOptions, times: tuple[Seconds, Seconds, Seconds]
     ) -> Entry | None:
         """Return what may be served in place of a flight that has not landed in time, if anything.
 
@@ -214,13 +221,16 @@ class Reader:
             key: What is being loaded.
             flight: Its load, which goes on.
             options: Say how long to wait.
-            since: When the caller began to wait.
-            give_up: When to take the flight for hung: from then on nobody joins it, and somebody else leads.
+            times: When the caller began to wait, until when it has waited so far, and when to take the
+                flight for hung: from then on nobody joins it, and somebody else leads.
 
         Raises:
             LoadTimeoutError: If there is nothing, and it is time to say so.
         """
-        now = self._now()
+        since, waited_until, give_up = times
+        # Waits are timed by the machine: by the cache's clock they may end a little early, or, when a test
+        # owns it, take no time at all.
+        now = max(self._now(), waited_until)
         if options.soft_timeout is not UNSET and now >= since + options.soft_timeout:
             entry: Entry | None = flight.meanwhile
             if entry is not None and entry.value is not MISSING and judge(entry, now) is not State.GONE:
@@ -284,13 +294,3 @@ def offering(led: Flights) -> Callable[[Mapping[Key, Entry]], None]:
             flight.meanwhile = stale.get(key)
 
     return offer
-
-
-def deadlines(options: EntryOptions, since: Seconds, patience: Seconds) -> list[tuple[Seconds, bool]]:
-    """Return until when a caller waits, first for a stale value, then for good; and whether it is that."""
-    last = patience
-    if options.hard_timeout is not UNSET:
-        last = min(last, since + options.hard_timeout)
-    if options.soft_timeout is UNSET:
-        return [(last, True)]
-    return [(min(last, since + options.soft_timeout), False), (last, True)]
