@@ -1,7 +1,6 @@
 """GreedyDual-Size-Frequency."""
 
 import heapq
-import itertools
 from collections.abc import Hashable
 from typing import Final
 
@@ -34,7 +33,7 @@ class GreedyDualOrder(SlottedOrder):
         self._is_weighed = is_weighed
         self._heap: list[tuple[float, int, Slot]] = []
         self._hits: dict[Hashable, int] = {}
-        self._numbers = itertools.count()
+        self._pushes = 0
         """Breaks ties: of two keys that are worth the same, the one that came first goes."""
         self._inflation = 0.0
 
@@ -77,7 +76,8 @@ class GreedyDualOrder(SlottedOrder):
         worth: float = self._hits[slot.key]
         if self._is_weighed:
             worth *= max(getattr(slot.item, "cost", 0.0), _LEAST_COST) / max(slot.weight, 1)
-        heapq.heappush(self._heap, (self._inflation + worth, next(self._numbers), slot))
+        self._pushes += 1
+        heapq.heappush(self._heap, (self._inflation + worth, self._pushes, slot))
 
     def _bury(self) -> None:
         self._heap = [place for place in self._heap if place[2].home != DEAD]
