@@ -69,7 +69,7 @@ class DoubleWorld(World):
             max_staleness=MAX_STALENESS,
             clock=self.clock,
         )
-        cache._engine._reader.driver.sleep = lambda _: self.advance(1.0)
+        cache._engine.reader.driver.sleep = lambda _: self.advance(1.0)
         cache.initialize()
         self.bus(cache).vouch(self.now)
         return cache
@@ -101,10 +101,4 @@ class DoubleWorld(World):
         """Let time pass; who hears proves it."""
         self.clock.advance(seconds)
         for bus in self.buses:
-            bus.vouch(self.now)
-
-    def settle(self) -> None:
-        """Let everybody hear everything."""
-        for bus in self.buses:
-            bus.resume(has_missed=False)
             bus.vouch(self.now)

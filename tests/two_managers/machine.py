@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from .base import WHO
+from .base import KEY, WHO, Options
 from .doubles import DoubleWorld
 from .reads import Reads
 from .writes import Writes
@@ -23,6 +23,10 @@ class TwoManagers(Reads, Writes):
         member = self.world.join(shares_host=shares_host)
         self.ledger.begin(member.number)
 
+
+class TwoManagersOnServers(TwoManagers):
+    """With servers, where everything is heard at some time or other."""
+
     @rule()
     def settle(self) -> None:
         """Let everybody hear everything."""
@@ -39,7 +43,7 @@ class TwoManagersInTime(TwoManagers):
         """Return whether a third process may begin now: on a host that is not behind."""
         return super().may_join() and not self.world.buses[1].is_paused
 
-    @rule(seconds=st.sampled_from([0.4, 1.0, 2.0, 3.5, 11.0]))
+    @rule(seconds=st.sampled_from([0.4, 1.0, 2.0, 2.5, 11.0]))
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.world.advance(seconds)
@@ -48,6 +52,21 @@ class TwoManagersInTime(TwoManagers):
     def pause(self, who: int) -> None:
         """Let a process hear nothing."""
         self.world.bus(self.member(who).cache).is_paused = True
+
+    @rule(who=WHO, key=KEY)
+    def change_behind(self, who: int, key: str) -> None:
+        """Let somebody else change and forget what a process has just loaded, and let it hear nothing."""
+        self.get_or_load(who, key, Options(), None, fails=False)
+        self.pause(who)
+        self.invalidate_keys(who + 1, [key], changes=True)
+
+    @rule(who=WHO, key=KEY)
+    def change_during_outage(self, who: int, key: str) -> None:
+        """Let a process change and forget what the shared server has, while that is away for a moment."""
+        self.get_or_load(who + 1, key, Options(), None, fails=False)
+        self.world.shared.is_down = True
+        self.invalidate_keys(who, [key], changes=True)
+        self.world.shared.is_down = False
 
     @rule(who=WHO, has_missed=st.booleans())
     def resume(self, who: int, *, has_missed: bool) -> None:

@@ -101,7 +101,7 @@ def _look_uncounted(self: Engine, keys: list[str]) -> Any:
     return looked
 
 
-_LOOK_IN_MEMORY = Engine._look_in_memory
+_LOOK_IN_MEMORY = Engine.look_in_memory
 
 
 def _vouch_for_ever(self: PausableBus, _: float) -> None:
@@ -127,5 +127,5 @@ MUTATIONS = {
     "nothing is replayed": Mutation([(Backlog, "replay", lambda _: True)]),
     "nothing expires": Mutation([(EntryOptions, "lifetime", _lifetime)]),
     "tags that loaders add are lost": Mutation([(Load, "tags_of", lambda *_: ())]),
-    "misses are not counted": Mutation([(Engine, "_look_in_memory", _look_uncounted)]),
+    "misses are not counted": Mutation([(Engine, "look_in_memory", _look_uncounted)]),
 }

@@ -28,7 +28,7 @@ class Member:
         self._bus = cache._engine.bus
         self._publish, self._bus.publish = self._bus.publish, self._note_publish
         # What runs in the background runs at once, and so at a known time.
-        cache._engine._reader.background.submit = _run_now
+        cache._engine.reader.background.submit = _run_now
 
     def _note_publish(self, message: Message) -> int:
         self.published = self._publish(message)
@@ -48,8 +48,6 @@ class Member:
 class World(abc.ABC):
     """Processes that share tiers."""
 
-    can_wait = True
-    """Whether time is the machine's, and buses and servers do what it wants."""
     is_up = True
     """Whether the authority answers."""
 
@@ -75,10 +73,6 @@ class World(abc.ABC):
     @abc.abstractmethod
     def now(self) -> float:
         """Seconds of the clock that entries are in."""
-
-    @abc.abstractmethod
-    def settle(self) -> None:
-        """Let everybody hear everything."""
 
     def close(self) -> None:
         """End."""

@@ -47,7 +47,7 @@ class LoadAndInvalidate(Scene):
     def judge(self) -> None:
         """Nothing old is kept, and no flight is left."""
         assert self.cache.get(KEY, MISSING) in (MISSING, self.version)
-        assert not self.cache._engine._reader.flights._flights, "a flight was left behind"
+        assert not self.cache._engine.reader.flights._flights, "a flight was left behind"
 
 
 class LoadAndTag(LoadAndInvalidate):

@@ -16,16 +16,6 @@ SCENES = [
     for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, Scene) and each.__module__ == module.__name__
 ]
-PROBLEMS = {
-    workers.PoolWithDeaths: "close looks at the threads without the lock, between one's end and its successor"
-}
-"""What is known to be broken: strictly, so that a mend shows."""
-CASES = [
-    pytest.param(each, id=each.__name__, marks=[pytest.mark.xfail(reason=PROBLEMS[each])])
-    if each in PROBLEMS
-    else pytest.param(each, id=each.__name__)
-    for each in SCENES
-]
 IS_LONG = bool(os.environ.get("GREENCACHE_TEST_LONG"))
 SCHEDULES = 400 if IS_LONG else 80
 """In a long run more than 10^4 altogether."""
@@ -34,7 +24,7 @@ ENOUGH_TO_FIND = 1_000
 
 
 @pytest.mark.timeout(1_200 if IS_LONG else 120)
-@pytest.mark.parametrize("scene", CASES)
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 def test_no_schedule_breaks_a_promise(scene, record):
     """In none of the schedules explored is anything broken, and in none are threads stuck."""
     schedules = SCHEDULES // scene.cost
