@@ -170,6 +170,14 @@ class Breaker:
             if self._is_mine(self._status):
                 self._status = self._status._replace(state=BreakerState.OPEN, due=self._clock.now())
 
+    def hasten(self) -> None:
+        """Let the next call pass as a probe: there is another server now."""
+        with self._lock:
+            if self._status.state is not BreakerState.CLOSED:
+                self._status = self._status._replace(
+                    state=BreakerState.OPEN, wait=self._reset_after, due=self._clock.now()
+                )
+
     def _open(self, failures: int, wait: Seconds, reason: str) -> None:
         due = self._clock.now() + wait
         self._status = _Status(BreakerState.OPEN, failures, wait, due, reason=reason)

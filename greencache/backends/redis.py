@@ -6,14 +6,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from greencache.backends.breaker import Breaker, BreakerState, OnChange
-from greencache.backends.redis_address import RedisAddress
-from greencache.backends.redis_connection import GuardedConnection, Parser, new_connection, require_parser
+from greencache.backends.redis_connection import Parser, require_parser
+from greencache.backends.redis_deployment import Deployment, Topology
 from greencache.backends.redis_errors import is_unknown_script, without_errors
-from greencache.backends.redis_health import RedisHealth, ask_health
+from greencache.backends.redis_health import RedisHealth
 from greencache.backends.redis_listener import RedisListener
-from greencache.backends.redis_node import RedisNode
 from greencache.backends.redis_pool import ConnectionPool
-from greencache.backends.redis_protocol import Argument, pack, pack_batches
+from greencache.backends.redis_protocol import Argument, pack
+from greencache.backends.redis_single import NodeSettings, SingleServer
 from greencache.backends.redis_watch import ServerWatch
 from greencache.backends.retry import RetryPolicy, Sleep
 from greencache.backends.scripts import Script
@@ -33,7 +33,8 @@ class RedisManager:
     Connects when it is first used. Safe to share between threads and greenlets, and to use after a fork.
 
     Args:
-        url: redis://[user:password@]host[:port][/db], rediss:// for TLS, or unix://[user:password@]/path[?db=0].
+        url: redis://[user:password@]host[:port][/db], or unix://[user:password@]/path[?db=0]; sentinels as
+            redis+sentinel://[user:password@]host[:port],…/service[/db]; rediss for redis means TLS.
         timeout: Seconds for one attempt, from the first byte sent to the last one read.
         connect_timeout: Seconds for connecting and logging in, within `timeout`.
         deadline: Seconds for a call with all its attempts, unless the call says otherwise.
@@ -74,22 +75,22 @@ class RedisManager:
         require_parser(parser)
         self._clock = clock or SystemClock()
         self._deadline = deadline
-        self._address = RedisAddress.parse(url, username, password)
-        self._connect_timeout = connect_timeout
-        self._parser = parser
+        self._deployment = Deployment.parse(url, username, password)
         self.breaker = breaker or Breaker(clock=self._clock)
         if on_change is not None:
             self.breaker.subscribe(on_change)
-        self._node = RedisNode(
-            self._address,
-            self._new_connection,
-            max_connections=max_connections,
+        settings = NodeSettings(
             timeout=timeout,
+            connect_timeout=connect_timeout,
+            max_connections=max_connections,
             retry=retry or RetryPolicy(),
-            breaker=self.breaker,
             clock=self._clock,
             sleep=sleep,
+            parser=parser,
         )
+        if self._deployment.topology is Topology.CLUSTER:
+            raise ConfigurationError("cluster is not supported yet; give one server, or sentinels")
+        self._servers = SingleServer(self._deployment, settings, self.breaker)
 
     def __repr__(self) -> str:
         return f"RedisManager({self.address}, {self.state})"
@@ -104,33 +105,33 @@ class RedisManager:
 
     @property
     def address(self) -> str:
-        """The server's name in messages: "host:port" or the path of its socket."""
-        return self._address.label
+        """The server's name in messages: "host:port", the path of its socket, or service and sentinels."""
+        return self._servers.label
 
     @property
     def database(self) -> int:
         """The number of the database on the server."""
-        return self._address.db
+        return self._deployment.member.db
 
     @property
     def pool(self) -> ConnectionPool:
         """Its connections, to be looked at."""
-        return self._node.pool
+        return self._servers.node.pool
 
     @property
     def watch(self) -> ServerWatch:
         """Notices that another server answers at the address, on any connection."""
-        return self._node.watch
+        return self._servers.watch
 
     @property
     def state(self) -> BreakerState:
         """What the circuit breaker does with calls."""
-        return self._node.breaker.state
+        return self.breaker.state
 
     @property
     def is_open(self) -> bool:
         """Whether calls are turned away because the server is down."""
-        return self._node.breaker.is_open
+        return self.breaker.is_open
 
     def execute(self, *command: Argument, deadline: Seconds | None = None, repeatable: bool = True) -> Any:
         """Run one command.
@@ -149,7 +150,7 @@ class RedisManager:
             InvalidArgumentError: An argument that cannot be sent.
         """
         budget = self._deadline if deadline is None else deadline
-        reply = self._node.exchange(pack(command), 1, budget, repeatable=repeatable)[0]
+        reply = self._servers.execute(command, budget, repeatable=repeatable)
         if isinstance(reply, GreencacheError):
             raise reply
         return reply
@@ -175,7 +176,8 @@ class RedisManager:
             TierUnavailableError: As for `execute`; some commands may have run.
             ServerReplyError: At least one was wrong; the others have run.
         """
-        return without_errors(self._execute_many(commands, deadline, repeatable))
+        budget = self._deadline if deadline is None else deadline
+        return without_errors(self._servers.execute_many(commands, budget, repeatable=repeatable))
 
     def run_script(
         self,
@@ -218,12 +220,13 @@ class RedisManager:
         """
         end = self._clock.now() + (self._deadline if deadline is None else deadline)
         commands = [("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls]
-        replies = self._execute_many(commands, end - self._clock.now(), repeatable)
+        run = self._servers.execute_many
+        replies = run(commands, end - self._clock.now(), repeatable=repeatable)
         if unknown := [index for index, reply in enumerate(replies) if is_unknown_script(reply)]:
             # Nothing of these has run, so to run them now repeats nothing.
             load = ("SCRIPT", "LOAD", script.text)
             again = [load, *(commands[index] for index in unknown)]
-            late = self._execute_many(again, end - self._clock.now(), repeatable)
+            late = run(again, end - self._clock.now(), repeatable=repeatable)
             for index, reply in zip(unknown, late[1:], strict=True):
                 replies[index] = reply
         return without_errors(replies)
@@ -238,13 +241,16 @@ class RedisManager:
         Raises:
             TierUnavailableError: As for `execute`, at any batch.
         """
-        cursor: bytes | int = 0
-        while True:
-            cursor, keys = self.execute("SCAN", cursor, "MATCH", match, "COUNT", count)
-            if keys:
-                yield keys
-            if int(cursor) == 0:
-                return
+        for node in self._servers.nodes:
+            cursor: bytes | int = 0
+            while True:
+                packed = pack(("SCAN", cursor, "MATCH", match, "COUNT", count))
+                (reply,) = without_errors(node.exchange(packed, 1, self._deadline, repeatable=True))
+                cursor, keys = reply
+                if keys:
+                    yield keys
+                if int(cursor) == 0:
+                    break
 
     def await_replica(self, mark: Argument, timeout: Seconds) -> bool:
         """Return whether a replica has all that was written so far, waiting for it; raises as `execute` does.
@@ -253,15 +259,16 @@ class RedisManager:
             mark: A key to write to; it vanishes by itself.
             timeout: Seconds to wait at most, and never more than half of what one attempt may take.
         """
-        return self._node.await_replica(pack(("SET", mark, "", "PX", 1_000)), timeout, self._deadline)
+        return self._servers.await_replica(mark, timeout, self._deadline)
 
-    def open_listener(self, read_timeout: Seconds) -> RedisListener:
+    def open_listener(self, read_timeout: Seconds, key: Argument = "") -> RedisListener:
         """Return a connection of its own, outside of the pool, for commands that block.
 
         Args:
+            key: What the commands are about.
             read_timeout: Seconds that a reply may take; longer than what the commands block.
         """
-        return RedisListener(self._address, self._node.new_connection, read_timeout, self._clock)
+        return self._servers.open_listener(key, read_timeout)
 
     def check(self, deadline: Seconds | None = None) -> RedisHealth:
         """Return how the server is, asking it now whatever the circuit breaker thinks; raises nothing.
@@ -269,29 +276,11 @@ class RedisManager:
         Args:
             deadline: Seconds for this call instead of the manager's.
         """
-        return ask_health(self._node, self._clock, self._deadline if deadline is None else deadline)
+        return self._servers.check(self._deadline if deadline is None else deadline)
 
     def close(self) -> None:
         """Close all connections; calls that come later raise `TierUnavailableError`."""
-        self._node.close()
-
-    def _execute_many(
-        self, commands: Iterable[Sequence[Argument]], deadline: Seconds | None, repeatable: bool
-    ) -> list[Any]:
-        end = self._clock.now() + (self._deadline if deadline is None else deadline)
-        replies: list[Any] = []
-        for packed, count in pack_batches(commands):
-            left = end - self._clock.now()
-            replies += self._node.exchange(packed, count, left, repeatable=repeatable)
-        return replies
-
-    def _new_connection(self) -> GuardedConnection:
-        return new_connection(
-            self._address,
-            now=self._clock.now,
-            connect_timeout=self._connect_timeout,
-            parser=self._parser,
-        )
+        self._servers.close()
 
 
 def _require_positive(**times: Seconds) -> None:

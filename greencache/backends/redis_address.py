@@ -28,6 +28,7 @@ class RedisAddress:
         username: ACL user; `None` for the default user.
         password: Its password.
         tls: redis-py's `ssl_…` options.
+        name: What it is called in messages, instead of host and port.
     """
 
     scheme: str
@@ -38,6 +39,7 @@ class RedisAddress:
     username: str | None = dataclasses.field(default=None, repr=False)
     password: str | None = dataclasses.field(default=None, repr=False)
     tls: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    name: str = ""
 
     @classmethod
     def parse(cls, url: str, username: str | None = None, password: str | None = None) -> "RedisAddress":
@@ -83,7 +85,9 @@ class RedisAddress:
 
     @property
     def label(self) -> str:
-        """Its name in messages: "host:port" or the path."""
+        """Its name in messages: "host:port" or the path, unless it has another one."""
+        if self.name:
+            return self.name
         if self.scheme == "unix":
             return self.path
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -60,8 +60,13 @@ class GuardedConnection(AbstractConnection):
         """Set by the pool it belongs to."""
         self.on_open: Callable[[GuardedConnection, Seconds], None] | None = None
         """Is called when it is open, before anything else is sent, with the deadline for that."""
+        self.locate: Callable[[Seconds], tuple[str, int]] | None = None
+        """Says before each opening where to connect, instead of where it was last."""
         super().__init__(**options)
         self._has_leftover = _leftover_of_hiredis if isinstance(self._parser, _HiredisParser) else _leftover
+
+    host: Any
+    port: Any
 
     # redis-py reads these two while it connects to one address after the other.
     @property
@@ -97,6 +102,8 @@ class GuardedConnection(AbstractConnection):
         """
         self.is_dirty = True
         self.may_have_run = False
+        if self.locate is not None:
+            self._move(*self.locate(deadline))
         self._deadline = min(deadline, self._now() + self._connect_limit)
         connected = self._connect()  # type: ignore[no-untyped-call]
         self._sock: Any = DeadlineSocket(connected, self._now, self._deadline)
@@ -135,6 +142,14 @@ class GuardedConnection(AbstractConnection):
         # More than was asked for: whose reply would the next one be?
         self.is_dirty = self._has_leftover(self._parser)
         return replies
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port that it is, or will be, connected to; the path of a unix socket, and 0."""
+        return self.host, getattr(self, "port", 0)
+
+    def _move(self, host: str, port: int) -> None:
+        self.host, self.port = host, port
 
     @property
     def is_stale(self) -> bool:

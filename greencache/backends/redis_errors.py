@@ -15,15 +15,20 @@ from greencache.errors import GreencacheError, ServerReplyError, TierUnavailable
 
 __all__ = [
     "FOREIGN_ERRORS",
+    "TIMEOUTS",
     "closed_by_peer",
     "explain_failure",
     "explain_reply",
+    "is_demoted",
     "is_unknown_script",
     "without_errors",
 ]
 
 FOREIGN_ERRORS = (exceptions.RedisError, OSError, ValueError, OverflowError, RecursionError, MemoryError)
 """What redis-py's parsers raise; the last four for replies that no Redis sends."""
+
+TIMEOUTS = (exceptions.TimeoutError, TimeoutError)
+"""What of these means that nothing came in time."""
 
 _TRANSIENT = frozenset({"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"})
 _CREDENTIALS = frozenset({"NOAUTH", "WRONGPASS"})
@@ -58,6 +63,11 @@ def explain_reply(address: RedisAddress, error: Exception, *, may_have_run: bool
     if code in _REFUSED:
         return RefusedError(f"Redis {address.label} refused a command: {_REFUSED[code]} ({said})")
     return ServerReplyError(f"Redis {address.label} answered with an error: {said}", code)
+
+
+def is_demoted(error: Exception) -> bool:
+    """Return whether a server refused a write because it is a replica."""
+    return _split(error)[0] == "READONLY"
 
 
 def _split(error: Exception) -> tuple[str, str]:

@@ -1,12 +1,19 @@
 """One Redis server: its pool, its breaker, its retries."""
 
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from greencache.backends.breaker import Breaker, BreakerState
 from greencache.backends.redis_address import RedisAddress
 from greencache.backends.redis_connection import GuardedConnection
-from greencache.backends.redis_errors import FOREIGN_ERRORS, closed_by_peer, explain_failure, explain_reply
+from greencache.backends.redis_errors import (
+    FOREIGN_ERRORS,
+    closed_by_peer,
+    explain_failure,
+    explain_reply,
+    is_demoted,
+)
 from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import pack
 from greencache.backends.redis_watch import ServerWatch
@@ -15,7 +22,23 @@ from greencache.clock import Clock
 from greencache.errors import GreencacheError, TierUnavailableError
 from greencache.typing import Seconds
 
-__all__ = ["RedisNode"]
+__all__ = ["Guide", "RedisNode"]
+
+
+class Guide(Protocol):
+    """Knows where a server is that may move."""
+
+    def locate(self, deadline: Seconds) -> tuple[str, int]:
+        """Return where to connect now."""
+        ...
+
+    def doubt(self) -> None:
+        """Look again before the next connection."""
+        ...
+
+    def require_primary(self, connection: GuardedConnection, deadline: Seconds) -> None:
+        """Raise unless a new connection leads to the server that is meant."""
+        ...
 
 
 class RedisNode:
@@ -30,6 +53,7 @@ class RedisNode:
         breaker: Turns calls away while the server is down.
         clock: Tells the time.
         sleep: Waits between attempts.
+        guide: Says where the server is, if it may move; whoever knows that it has, calls `move`.
     """
 
     def __init__(
@@ -43,10 +67,13 @@ class RedisNode:
         breaker: Breaker,
         clock: Clock,
         sleep: Sleep | None = None,
+        guide: Guide | None = None,
     ) -> None:
         self.address = address
         self.breaker = breaker
         self._connect = connect
+        self._guide = guide
+        self._listeners: list[weakref.ref[GuardedConnection]] = []
         self._pool = ConnectionPool(self.new_connection, max_connections, address.label, clock)
         self.watch = ServerWatch(self._pool.renew)
         self._timeout = timeout
@@ -63,8 +90,31 @@ class RedisNode:
     def new_connection(self) -> GuardedConnection:
         """Return a connection that will tell, when it is first used, who answers on it."""
         connection = self._connect()
-        connection.on_open = self.watch.greet
+        connection.on_open = self._greet
+        if self._guide is not None:
+            connection.locate = self._guide.locate
         return connection
+
+    def new_listener(self) -> GuardedConnection:
+        """Return such a connection for somebody who keeps it."""
+        connection = self.new_connection()
+        self._listeners = [each for each in self._listeners if each() is not None]
+        self._listeners.append(weakref.ref(connection))
+        return connection
+
+    def move(self, address: RedisAddress) -> None:
+        """Use another server from now on, and end all connections to any other at once.
+
+        Whoever waits for a reply there gets an error now instead of after a time-out, and nobody takes a
+        former primary's silence, or what it still acknowledges, for the truth.
+        """
+        self.address = address
+        self._pool.renew()
+        kept = (each() for each in self._listeners)
+        for connection in [*self._pool.connections(), *kept]:
+            if connection is not None and connection.place != (address.host, address.port):
+                connection.wake()
+        self.breaker.hasten()
 
     def exchange(self, packed: bytes, count: int, deadline: Seconds, *, repeatable: bool) -> list[Any]:
         """Return the replies to some commands.
@@ -128,6 +178,15 @@ class RedisNode:
         """Close all connections."""
         self._pool.close()
 
+    def _greet(self, connection: GuardedConnection, deadline: Seconds) -> None:
+        if self._guide is not None:
+            self._guide.require_primary(connection, deadline)
+        self.watch.greet(connection, deadline)
+
+    def _doubt(self) -> None:
+        if self._guide is not None:
+            self._guide.doubt()
+
     def _may_retry(self, failure: BaseException, repeatable: bool) -> bool:
         return (
             isinstance(failure, TransientError)
@@ -170,6 +229,7 @@ class RedisNode:
         try:
             replies = self._exchange(connection, packed, count, end, repeatable)
         except FOREIGN_ERRORS as error:
+            self._doubt()
             fault = explain_failure(self.address, error, may_have_run=connection.may_have_run)
         else:
             for reply in replies:
@@ -193,6 +253,7 @@ class RedisNode:
         # a fresh connection tells.
         connection.abandon()
         self._pool.drop_idle()
+        self._doubt()
         return connection.exchange(packed, count, end)
 
     def _explained(self, replies: list[Any]) -> list[Any]:
@@ -202,6 +263,11 @@ class RedisNode:
                 explained.append(reply)
                 continue
             fault = explain_reply(self.address, reply, may_have_run=len(replies) > 1)
+            if self._guide is not None and is_demoted(reply):
+                # Somebody else is the primary by now, or soon; the very connection is not to be used again.
+                self._doubt()
+                self._pool.renew()
+                raise TransientError(str(fault), may_have_run=len(replies) > 1)
             if isinstance(fault, TierUnavailableError) and not isinstance(fault, RefusedError):
                 raise fault
             if isinstance(fault, RefusedError):

@@ -98,6 +98,15 @@ class ConnectionPool:
         self._generation = object()
         self.drop_idle()
 
+    def connections(self) -> list[GuardedConnection]:
+        """Return all connections, those in use too."""
+        with self._lock:
+            while True:
+                try:
+                    return list(self._live)
+                except RuntimeError:  # another thread has just given one up
+                    continue
+
     def close(self) -> None:
         """Close what is idle now, and what is in use when it comes back."""
         self._is_closed = True

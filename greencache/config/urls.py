@@ -95,14 +95,23 @@ _TOPOLOGIES: Final[Mapping[str, RedisTopology]] = {
     "redis+cluster": RedisTopology.CLUSTER,
     "rediss+cluster": RedisTopology.CLUSTER,
 }
-_SUPPORTED: Final = frozenset({RedisTopology.STANDALONE})
+_SUPPORTED: Final = frozenset({RedisTopology.STANDALONE, RedisTopology.SENTINEL})
+_PATHS: Final[Mapping[RedisTopology, str]] = {
+    RedisTopology.STANDALONE: r"/?[0-9]{0,9}",
+    RedisTopology.SENTINEL: r"/[^/]+(?:/[0-9]{0,9})?",
+    RedisTopology.CLUSTER: r"/?0?",
+}
 
 
 class RedisUrl(ServerUrl):
-    """An address of a Redis: `redis://host:6379/0`, `rediss://…` for TLS, `unix:///run/redis.sock?db=0`."""
+    """An address of a Redis: `redis://host:6379/0`, `rediss://…` for TLS, `unix:///run/redis.sock?db=0`.
+
+    Several servers: `redis+sentinel://h1,h2,h3/mymaster/0`, and `rediss+sentinel` for TLS with all of them.
+    """
 
     schemes = _TOPOLOGIES
     example = "redis://localhost:6379/0"
+    hosts = re.compile(rf"{_HOST}(?:,{_HOST})*")
 
     @property
     def topology(self) -> RedisTopology:
@@ -114,9 +123,17 @@ class RedisUrl(ServerUrl):
             raise ConfigurationError(
                 f"{self.topology} is not supported yet; give one server, such as {self.example}"
             )
+        if self.topology is RedisTopology.STANDALONE and "," in place["host"]:
+            raise ConfigurationError(
+                f"expected one host, as in {self.example}; several make redis+sentinel://h1,h2,h3/mymaster"
+            )
         is_socket = place["scheme"] == "unix://"
         # The client takes a database that is no number for database 0, without a word.
-        if not is_socket and not re.fullmatch(r"/?[0-9]{0,9}", place["path"] or ""):
+        if not is_socket and not re.fullmatch(_PATHS[self.topology], place["path"] or ""):
+            if self.topology is RedisTopology.SENTINEL:
+                raise ConfigurationError(
+                    "expected the name of a service after the sentinels, as in redis+sentinel://h1,h2,h3/mymaster"
+                )
             raise ConfigurationError(
                 f"expected the number of a database after the host, as in {self.example}"
             )
@@ -129,7 +146,7 @@ class RedisUrl(ServerUrl):
 
 def _check_redis_options(options: str) -> None:
     # An option of the address wins over the configuration in the client, so one could undo a deadline unseen.
-    known = ("db", "username", "password")
+    known = ("db", "username", "password", "sentinel_username", "sentinel_password")
     for name in urllib.parse.parse_qs(options, keep_blank_values=True):
         if name not in known and not name.startswith("ssl_"):
             raise ConfigurationError(

@@ -7,6 +7,7 @@ import pytest
 
 from greencache.backends.breaker import Breaker, BreakerState
 from greencache.backends.redis import RedisManager
+from greencache.backends.redis_single import SingleServer
 from greencache.backends.retry import RefusedError
 from greencache.backends.scripts import Script
 from greencache.errors import ConfigurationError, InvalidArgumentError, ServerReplyError, TierUnavailableError
@@ -90,16 +91,16 @@ def test_many_runs_of_an_unknown_script_each_happen_once(manager):
 def test_only_the_runs_that_met_an_unknown_script_are_repeated(manager, monkeypatch):
     """Somebody empties the server's memory of scripts in the midst of a batch."""
     manager.execute("SCRIPT", "LOAD", ADD.text)
-    real = RedisManager._execute_many
+    real = SingleServer.execute_many
 
-    def meddling(self, commands, *rest):
+    def meddling(self, commands, budget, **options):
         commands = list(commands)
         if commands[0][0] != "EVALSHA":
-            return real(self, commands, *rest)
-        replies = real(self, [*commands[:2], ("SCRIPT", "FLUSH"), *commands[2:]], *rest)
+            return real(self, commands, budget, **options)
+        replies = real(self, [*commands[:2], ("SCRIPT", "FLUSH"), *commands[2:]], budget, **options)
         return replies[:2] + replies[3:]
 
-    monkeypatch.setattr(RedisManager, "_execute_many", meddling)
+    monkeypatch.setattr(SingleServer, "execute_many", meddling)
     results = manager.run_script_many(ADD, [(["n"], [1])] * 5)
     assert results == [[b"n", total] for total in (1, 2, 3, 4, 5)]
 

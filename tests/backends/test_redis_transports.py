@@ -128,6 +128,6 @@ def test_no_password_is_shown_anywhere(strange_server, reply, caplog, parser):
             shown.append(all_that_is_shown(error))
     assert len(shown) == 2
     shown += [repr(manager), str(manager), manager.address, str(manager.check()), caplog.text]
-    shown += [repr(manager._node), repr(manager._address), repr(manager._new_connection())]
+    shown += [repr(manager._servers), repr(manager._deployment), repr(manager._servers.node.new_connection())]
     assert [text for text in shown if CANARY in text] == []
     manager.close()

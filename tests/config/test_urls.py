@@ -34,6 +34,20 @@ def test_a_redis_url_shows_its_place_only(text, shown):
 
 
 @pytest.mark.parametrize(
+    ("text", "shown", "topology"),
+    [
+        (f"redis+sentinel://u:{CANARY}@h1,[::1]:5/a", "redis+sentinel://***@h1,[::1]:5/a", "sentinel"),
+        (f"rediss+sentinel://h1/a/3?sentinel_password={CANARY}", "rediss+sentinel://h1/a/3", "sentinel"),
+    ],
+)
+def test_a_redis_url_may_name_several_servers(text, shown, topology):
+    """And says how they belong together."""
+    url = RedisUrl(text)
+    assert (str(url), url.topology.value) == (shown, topology)
+    assert CANARY not in repr(url)
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("postgresql:///db?host=/run/postgresql", "postgresql:///db"),
@@ -62,13 +76,15 @@ def test_a_postgres_url_shows_its_place_only(text, shown):
         (f"redis://:{CANARY}#x@h/0", "percent-encode"),
         (f"redis://h/0?password={CANARY}@", "percent-encode"),
         (f"redis://user:{CANARY}", "a port as a number"),
-        (f"redis://h:1,h:2/0?password={CANARY}", "a port as a number"),
+        (f"redis://h:1,h:2/0?password={CANARY}", "expected one host"),
         (f"redis://:{CANARY}@h/prod", "number of a database"),
         (f"redis://:{CANARY}@h?socket_timeout=60", "'socket_timeout' cannot be an option"),
         (f"redis://:{CANARY}@h?protocol=3", "'protocol' cannot be an option"),
         (f"unix://:{CANARY}@", "three slashes"),
         (f"unix://run/redis.sock?password={CANARY}", "three slashes"),
-        (f"redis+sentinel://:{CANARY}@h/primary", "sentinel is not supported yet"),
+        (f"redis+sentinel://:{CANARY}@h1,h2", "name of a service"),
+        (f"redis+sentinel://:{CANARY}@h1,h2/a/b/c", "name of a service"),
+        (f"redis+sentinel://:{CANARY}@h1:x,h2/a", "a port as a number"),
         (f"redis+cluster://:{CANARY}@h", "cluster is not supported yet"),
     ],
 )

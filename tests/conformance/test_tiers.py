@@ -61,6 +61,16 @@ class TestRedisTier(TierSuite):
         return self.make(manager, "two", clock)
 
 
+class TestRedisTierBehindSentinels(TestRedisTier):
+    """The primary of the moment, as L3."""
+
+    @pytest.fixture
+    def manager(self, redis_sentinel_url):
+        """The door to an empty Redis that sentinels watch."""
+        with RedisManager(redis_sentinel_url) as manager:
+            yield manager
+
+
 class TestPostgresTier(TierSuite):
     """The key-value table of PostgreSQL, as L4."""
 

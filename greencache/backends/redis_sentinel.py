@@ -1,0 +1,211 @@
+"""Where the primary of a service is, from the sentinels that watch it.
+
+What sentinels say is looked at with suspicion. One that was cut off from the others still names the former
+primary, and so does each for a moment during a failover: an answer is ranked by its configuration epoch,
+which grows with each failover (Redis Sentinel documentation, "Configuration epochs"), and whoever connects
+to what was named asks it by ROLE whether it is a primary.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from greencache.backends.redis_address import RedisAddress
+from greencache.backends.redis_connection import GuardedConnection
+from greencache.backends.redis_errors import FOREIGN_ERRORS
+from greencache.backends.redis_protocol import pack
+from greencache.clock import Clock
+from greencache.forks import after_fork_in_child
+from greencache.typing import Seconds
+
+__all__ = ["Primary", "PrimaryFinder"]
+
+_INTERVAL: Seconds = 1.0
+"""Between two rounds of questions of one client; a round takes no longer, so there is one at a time."""
+_PATIENCE: Seconds = 0.3
+"""For one sentinel, from connecting to its answer."""
+_ROLE = pack(["ROLE"])
+
+OnSwitch = Callable[["Primary"], None]
+
+
+class Primary(NamedTuple):
+    """Where a primary is, and since which configuration."""
+
+    host: str
+    port: int
+    epoch: int = 0
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.host, self.port
+
+
+class PrimaryFinder:
+    """Asks sentinels for the primary: at first, and when there is reason to; at most once per second.
+
+    Args:
+        service: Under which name they know it.
+        sentinels: Where they are.
+        connect: Makes a connection to one without opening it.
+        clock: Tells the time.
+        on_switch: Is told of the primary, and of each other one, on the thread that has learned of it.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        sentinels: Sequence[RedisAddress],
+        connect: Callable[[RedisAddress], GuardedConnection],
+        *,
+        clock: Clock,
+        on_switch: OnSwitch,
+    ) -> None:
+        self.service = service
+        self.sentinels = tuple(sentinels)
+        self.connect = connect
+        self.questions = 0
+        """How many rounds there were."""
+        self.failure = "not yet asked"
+        """Why nobody could say where the primary is, the last time."""
+        self._clock = clock
+        self._on_switch = on_switch
+        self._question = pack(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", service]) + pack(
+            ["SENTINEL", "MASTER", service]
+        )
+        self._primary: Primary | None = None
+        self._first = 0
+        self._forget()
+        after_fork_in_child(self._forget)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._is_over = threading.Event()
+        self._is_over.set()
+        self._due = -1.0
+        self._is_doubtful = False
+
+    @property
+    def primary(self) -> Primary | None:
+        """The last answer."""
+        return self._primary
+
+    @property
+    def last(self) -> int:
+        """The number of the sentinel that answered last."""
+        return self._first
+
+    def doubt(self) -> None:
+        """Ask again before the next connection: the primary did not behave like one."""
+        self._is_doubtful = True
+
+    def locate(self, deadline: Seconds) -> Primary:
+        """Return the primary; asks if there is reason to, and never more often than once per second.
+
+        Args:
+            deadline: A reading of the clock by which it must be done.
+
+        Raises:
+            ConnectionError: Nobody could say; the message says why.
+        """
+        primary = self._primary
+        if primary is None or self._is_doubtful:
+            # Whoever comes meanwhile goes on with the last answer, or else waits for the first.
+            if not self.ask(deadline) and primary is None:
+                self._is_over.wait(max(0.0, min(deadline - self._clock.now(), _INTERVAL)))
+            primary = self._primary
+        if primary is None:
+            raise ConnectionError(f"no sentinel names a primary of {self.service!r}: {self.failure}")
+        return primary
+
+    def ask(self, deadline: Seconds, first: int | None = None) -> bool:
+        """Ask the sentinels in turn until one names a primary; return whether this was the time for it.
+
+        Args:
+            deadline: A reading of the clock by which it must be done.
+            first: The number of the sentinel to begin with, instead of the one that answered last.
+        """
+        now = self._clock.now()
+        with self._lock:
+            if now < self._due:
+                return False
+            self._due = now + _INTERVAL * random.uniform(1.0, 1.1)  # noqa: S311 -- spreads load
+            self._is_over.clear()
+        try:
+            self.questions += 1
+            self._is_doubtful = False
+            end = min(deadline, now + _INTERVAL)
+            answer = self._ask_in_turn(self._first if first is None else first, end)
+            if answer is None:
+                self._is_doubtful = True
+            else:
+                self._accept(answer)
+        finally:
+            self._is_over.set()
+        return True
+
+    def ask_at_once(self, deadline: Seconds, first: int) -> None:
+        """Ask although it was asked lately: a sentinel has just announced something."""
+        self._due = -1.0
+        self.ask(deadline, first)
+
+    def require_primary(self, connection: GuardedConnection, deadline: Seconds) -> None:
+        """Ask a new connection whether there is a primary at its other end.
+
+        Raises:
+            ConnectionError: There is not, or another one is known by now.
+            OSError, redis.RedisError: As of `GuardedConnection.exchange`.
+        """
+        (role,) = connection.exchange(_ROLE, 1, deadline)
+        if isinstance(role, Exception):
+            raise role
+        known, place = self._primary, connection.place
+        if role[0] != b"master" or (known is not None and known.place != place):
+            self.doubt()
+            raise ConnectionError(f"{place[0]}:{place[1]} is not the primary of {self.service!r} any more")
+
+    def _ask_in_turn(self, first: int, end: Seconds) -> Primary | None:
+        outdated: list[Primary] = []
+        failures: list[str] = []
+        known = self._primary.epoch if self._primary is not None else -1
+        count = len(self.sentinels)
+        for number in ((first + step) % count for step in range(count)):
+            sentinel = self.sentinels[number]
+            try:
+                answer = self._ask_one(sentinel, min(end, self._clock.now() + _PATIENCE))
+            except FOREIGN_ERRORS as error:
+                failures.append(f"{sentinel.label}: {sentinel.scrub(str(error))[:100] or 'no answer'}")
+                continue
+            if answer.epoch >= known:
+                self._first = number
+                return answer
+            outdated.append(answer)
+        self.failure = "; ".join(failures)
+        # A sentinel alone may have missed a failover. If most of them know of none, they were set up anew.
+        return max(outdated, key=lambda each: each.epoch) if 2 * len(outdated) > count else None
+
+    def _ask_one(self, sentinel: RedisAddress, end: Seconds) -> Primary:
+        connection = self.connect(sentinel)
+        try:
+            # During a failover the first of these names the new primary earlier, only the second the epoch.
+            place, facts = connection.exchange(self._question, 2, end)
+        finally:
+            connection.abandon()
+        if isinstance(facts, Exception):
+            raise facts
+        if not isinstance(place, list):
+            raise ConnectionError(f"it knows no service {self.service!r}")
+        return Primary(place[0].decode(), int(place[1]), _epoch(facts))
+
+    def _accept(self, answer: Primary) -> None:
+        with self._lock:
+            former, self._primary = self._primary, answer
+        if former is None or former.place != answer.place:
+            self._on_switch(answer)
+
+
+def _epoch(facts: list[Any]) -> int:
+    named = dict(zip(facts[::2], facts[1::2], strict=False))
+    return int(named.get(b"config-epoch", 0))

@@ -1,0 +1,130 @@
+"""One server to talk to, whether it is always the same one or, with Sentinel, the primary of the moment."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from greencache.backends.breaker import Breaker
+from greencache.backends.redis_address import RedisAddress
+from greencache.backends.redis_connection import GuardedConnection, Parser, new_connection
+from greencache.backends.redis_deployment import Deployment, Topology
+from greencache.backends.redis_health import RedisHealth, ask_health
+from greencache.backends.redis_listener import RedisListener
+from greencache.backends.redis_node import Guide, RedisNode
+from greencache.backends.redis_protocol import Argument, pack, pack_batches
+from greencache.backends.redis_sentinel import Primary, PrimaryFinder
+from greencache.backends.redis_sentinel_news import SentinelNews
+from greencache.backends.retry import RetryPolicy, Sleep
+from greencache.clock import Clock
+from greencache.typing import Seconds
+
+__all__ = ["NodeSettings", "SingleServer"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """How to talk to a server, whichever it is.
+
+    Args:
+        timeout, connect_timeout, max_connections, retry, clock, sleep, parser: As of `RedisManager`.
+    """
+
+    timeout: Seconds
+    connect_timeout: Seconds
+    max_connections: int
+    retry: RetryPolicy
+    clock: Clock
+    sleep: Sleep | None
+    parser: Parser
+
+    def connection(self, address: RedisAddress) -> GuardedConnection:
+        """Return a connection that will be opened by its first exchange."""
+        return new_connection(
+            address, now=self.clock.now, connect_timeout=self.connect_timeout, parser=self.parser
+        )
+
+    def node(self, address: RedisAddress, breaker: Breaker, guide: Guide | None = None) -> RedisNode:
+        """Return a server, nothing of it opened yet."""
+        return RedisNode(
+            address,
+            lambda: self.connection(address),
+            max_connections=self.max_connections,
+            timeout=self.timeout,
+            retry=self.retry,
+            breaker=breaker,
+            clock=self.clock,
+            sleep=self.sleep,
+            guide=guide,
+        )
+
+
+class SingleServer:
+    """Runs commands on the one server that has all keys.
+
+    Args:
+        deployment: Where it is, or who knows.
+        settings: How to talk to it.
+        breaker: Turns calls away while it is down.
+    """
+
+    def __init__(self, deployment: Deployment, settings: NodeSettings, breaker: Breaker) -> None:
+        self._settings = settings
+        self._deployment = deployment
+        self.news: SentinelNews | None = None
+        if deployment.topology is Topology.SENTINEL:
+            finder = PrimaryFinder(
+                deployment.service,
+                deployment.seeds,
+                settings.connection,
+                clock=settings.clock,
+                on_switch=self._move,
+            )
+            self.news = SentinelNews(finder, settings.clock)
+        self.node = settings.node(deployment.member, breaker, self.news)
+        self.watch = self.node.watch
+
+    @property
+    def label(self) -> str:
+        """What the server is called in messages."""
+        return self.node.address.label
+
+    @property
+    def nodes(self) -> Sequence[RedisNode]:
+        """The servers that have keys."""
+        return (self.node,)
+
+    def execute(self, command: Sequence[Argument], budget: Seconds, *, repeatable: bool) -> Any:
+        """Return the reply to a command; an error reply that tells of no outage is one of our errors."""
+        return self.node.exchange(pack(command), 1, budget, repeatable=repeatable)[0]
+
+    def execute_many(
+        self, commands: Iterable[Sequence[Argument]], budget: Seconds, *, repeatable: bool
+    ) -> list[Any]:
+        """Return the replies to commands in order, errors as of `execute` among them."""
+        now = self._settings.clock.now
+        end = now() + budget
+        replies: list[Any] = []
+        for packed, count in pack_batches(commands):
+            replies += self.node.exchange(packed, count, end - now(), repeatable=repeatable)
+        return replies
+
+    def await_replica(self, mark: Argument, timeout: Seconds, budget: Seconds) -> bool:
+        """Return whether a replica has all that was written so far, after waiting that long at most."""
+        return self.node.await_replica(pack(("SET", mark, "", "PX", 1_000)), timeout, budget)
+
+    def open_listener(self, _: Argument, read_timeout: Seconds) -> RedisListener:
+        """Return a connection of its own for commands on a key that block."""
+        return RedisListener(self.node.address, self.node.new_listener, read_timeout, self._settings.clock)
+
+    def check(self, budget: Seconds) -> RedisHealth:
+        """Return how the server is, whatever its breaker thinks."""
+        return ask_health(self.node, self._settings.clock, budget)
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self.news is not None:
+            self.news.close()
+        self.node.close()
+
+    def _move(self, primary: Primary) -> None:
+        self.node.move(self._deployment.address_of(*primary.place))
