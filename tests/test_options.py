@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from greencache.entry import XFETCH_REACH
 from greencache.errors import InvalidOptionError
 from greencache.options import EntryOptions
 from greencache.typing import UNSET, CacheTier
@@ -39,3 +40,72 @@ def test_a_ttl_is_a_number_of_seconds(ttl):
         return
     with pytest.raises(InvalidOptionError, match="ttl must be"):
         EntryOptions(ttl=ttl)
+
+
+@pytest.mark.parametrize("name", ["stale_ttl", "negative_ttl", "retry_after", "soft_timeout", "hard_timeout"])
+@pytest.mark.parametrize("value", [-1, math.nan, "5", True, None, []])
+def test_a_duration_is_a_number_of_seconds(name, value):
+    """Not negative, not NaN, not text; `None` means for ever only for a ttl."""
+    with pytest.raises(InvalidOptionError, match=f"{name} must be"):
+        EntryOptions(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["stale_ttl", "negative_ttl", "retry_after", "soft_timeout", "hard_timeout"])
+def test_a_duration_may_be_nothing_or_endless(name):
+    """Both say something, and are not the default."""
+    for value in (0, 0.0, 5, math.inf):
+        assert getattr(EntryOptions(**{name: value}), name) == value
+    merged = EntryOptions(**{name: 0}).over(EntryOptions(**{name: 5}))
+    assert getattr(merged, name) == 0
+    assert getattr(EntryOptions().over(EntryOptions(**{name: 5})), name) == 5
+
+
+@pytest.mark.parametrize("beta", [-0.1, math.nan, math.inf, "1", True, None])
+def test_a_beta_is_a_finite_number(beta):
+    """Not negative either."""
+    with pytest.raises(InvalidOptionError, match="beta must be"):
+        EntryOptions(beta=beta)
+
+
+@pytest.mark.parametrize("name", ["refresh_ahead", "jitter"])
+@pytest.mark.parametrize("part", [-0.1, 1.1, math.nan, "0.5", True, None])
+def test_a_part_is_between_nothing_and_all(name, part):
+    """Of the ttl."""
+    with pytest.raises(InvalidOptionError, match=f"{name} must be"):
+        EntryOptions(**{name: part})
+
+
+def test_one_way_to_reload_early_is_enough():
+    """Both at once would be two answers to one question; a beta of 0 is none."""
+    with pytest.raises(InvalidOptionError, match=r"not both, got 0\.8 and 1"):
+        EntryOptions(refresh_ahead=0.8, beta=1)
+    assert EntryOptions(refresh_ahead=0.8, beta=0).refresh_ahead == 0.8
+
+
+def test_of_two_ways_to_reload_early_the_calls_goes_before_the_default():
+    """Either way round, and neither is refused for what the cache says."""
+    by_part, by_beta = EntryOptions(refresh_ahead=0.8, jitter=0.1), EntryOptions(beta=1.5, jitter=0.1)
+    chosen = EntryOptions(beta=2).over(by_part)
+    assert (chosen.beta, chosen.refresh_ahead, chosen.jitter) == (2, UNSET, 0.1)
+    chosen = EntryOptions(refresh_ahead=0.5).over(by_beta)
+    assert (chosen.beta, chosen.refresh_ahead, chosen.jitter) == (UNSET, 0.5, 0.1)
+    assert EntryOptions().over(by_part) == by_part
+    assert EntryOptions().over(by_beta) == by_beta
+    assert EntryOptions(beta=0).over(by_beta).beta == 0
+
+
+def test_with_a_beta_an_entry_is_due_as_far_ahead_as_a_draw_can_reach():
+    """That is from when on readers throw their dice; also before it was stored, if loading takes long."""
+    options = EntryOptions(ttl=100, beta=2, stale_ttl=30)
+    assert options.lifetime(None, cost=0.5) == (100 - XFETCH_REACH, 100, 130)
+    assert options.lifetime(None, cost=50.0)[0] < 0
+    assert options.lifetime(None) == (100, 100, 130)
+    assert EntryOptions(ttl=math.inf, beta=2).lifetime(None, cost=50.0) == (math.inf,) * 3
+
+
+def test_only_who_gives_a_time_waits_no_longer():
+    """A timeout of 0 is one."""
+    assert not EntryOptions().has_timeout
+    assert EntryOptions(soft_timeout=0).has_timeout
+    assert EntryOptions(hard_timeout=0).has_timeout
+    assert not EntryOptions(retry_after=1, negative_ttl=1).has_timeout

@@ -4,7 +4,8 @@ import pytest
 
 from greencache.bus.base import NullBus
 from greencache.clock import SystemClock
-from greencache.stamps import StampTable
+from greencache.keys import ANY_TAG
+from greencache.stamps import NAMESPACE, StampTable
 from greencache.testing import FakeClock
 
 
@@ -180,3 +181,109 @@ def test_nobody_vouches_where_nothing_is_announced(clock, keeper):
     keeper.stamps["t"] = "replaced"
     clock.advance(2.1)
     assert dict(table.current(["t"]))["t"] == "replaced"
+
+
+# -- tags that are known only after a load -----------------------------------------------------------------
+
+
+def invalidate(keeper, *tags):
+    """Replace stamps at the authority in the order in which another process does."""
+    for tag, stamp in StampTable.mint(tags).items():
+        keeper.stamps[tag] = stamp
+
+
+def test_the_stamp_of_any_tag_is_minted_first(table):
+    """Whoever sees it unchanged knows that no tag was replaced before; `clear` replaces no tag."""
+    assert list(table.mint(["a", "b"])) == [ANY_TAG, "a", "b"]
+    assert list(table.mint([NAMESPACE])) == [NAMESPACE]
+    assert list(table.mint([NAMESPACE, "a"])) == [ANY_TAG, NAMESPACE, "a"]
+    assert len(set(table.mint(["a", "b"]).values())) == 3
+
+
+def test_a_late_tag_has_the_stamp_it_had_before_the_load(table, keeper, bus):
+    """Known to this process or not, as long as no tag was invalidated meanwhile."""
+    bus.trusted_until = 1e9
+    table.current(["known"])
+    keeper.stamps["elsewhere"] = "there"
+    before = table.before_load(["given"])
+    assert set(before) == {NAMESPACE, "given", ANY_TAG}
+    assert table.since(before, ["known", "elsewhere", "new"]) == {
+        "known": "known-made",
+        "elsewhere": "there",
+        "new": "new-made",
+    }
+
+
+def test_no_late_tag_is_no_question(table, keeper):
+    """It costs nothing, even if something was invalidated."""
+    before = table.before_load([])
+    invalidate(keeper, "t")
+    reads = keeper.reads
+    assert table.since(before, []) == {}
+    assert keeper.reads == reads
+
+
+@pytest.mark.parametrize("tag", ["late", "other"])
+def test_what_was_invalidated_since_is_not_vouched_for(table, keeper, bus, tag):
+    """Though the bus has not brought it yet, and though it may be another tag: nobody can tell."""
+    bus.trusted_until = 1e9
+    table.current(["late"])
+    before = table.before_load([])
+    invalidate(keeper, tag)
+    assert table.since(before, ["late"]) is None
+
+
+def test_an_invalidation_that_comes_while_late_tags_are_read_is_noticed(table, keeper, bus):
+    """Read in the other order, a replaced stamp could be taken for the one before the load."""
+    bus.trusted_until = 1e9
+    before = table.before_load([])
+    # After the answer to the first question, and before the second one.
+    keeper.meanwhile = lambda: invalidate(keeper, "late") if keeper.reads == 2 else None
+    assert table.since(before, ["late"]) is None
+
+
+def test_a_half_done_invalidation_is_noticed(table, keeper, bus):
+    """Another process has replaced the stamp of any tag and not yet that of the tag."""
+    bus.trusted_until = 1e9
+    before = table.before_load([])
+    keeper.stamps[ANY_TAG] = "replaced"
+    assert table.since(before, ["late"]) is None
+
+
+def test_an_older_invalidation_that_was_not_heard_yet_only_forgets(table, keeper, bus):
+    """What this process believes of any tag may lag: then nothing is stored, which is never wrong."""
+    bus.trusted_until = 1e9
+    table.before_load([])
+    invalidate(keeper, "other")
+    before = table.before_load([])
+    assert table.since(before, ["late"]) is None
+    before = table.before_load([])
+    assert table.since(before, ["late"]) == {"late": "late-made"}
+
+
+def test_without_an_authority_late_tags_are_the_processs_own():
+    """An invalidation here is noticed likewise."""
+    table = StampTable(None, SystemClock(), on_changed=lambda *_: None)
+    before = table.before_load([])
+    assert table.are_current(tuple(table.since(before, ["late"]).items()))
+    before = table.before_load([])
+    table.expect(table.mint(["late"]))
+    assert table.since(before, ["late"]) is None
+
+
+def test_in_an_outage_late_stamps_are_good_for_this_process_only(table, keeper):
+    """Whatever the authority says later counts."""
+    keeper.is_up = False
+    before = table.before_load([])
+    late = table.since(before, ["late"])
+    assert table.are_current(tuple(late.items()))
+    keeper.is_up = True
+    assert not table.are_current(tuple(late.items()))
+
+
+def test_an_outage_that_ends_during_the_load_proves_nothing(table, keeper):
+    """What was believed before it is not what the authority has."""
+    keeper.is_up = False
+    before = table.before_load([])
+    keeper.is_up = True
+    assert table.since(before, ["late"]) is None
