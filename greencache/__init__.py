@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from greencache.loading import current_load as current_load
     from greencache.manager import CacheManager as CacheManager
     from greencache.options import EntryOptions as EntryOptions
+    from greencache.outbox.watcher import TableWatch as TableWatch
+    from greencache.outbox.watcher import TableWatcher as TableWatcher
     from greencache.strategies import CacheAside as CacheAside
     from greencache.strategies import WriteThrough as WriteThrough
     from greencache.tiers.view_spec import ViewSpec as ViewSpec
@@ -58,6 +60,8 @@ _HOMES = {
     "MISSING": "greencache.typing",
     "NOT_MODIFIED": "greencache.typing",
     "RedisManager": "greencache.backends.redis",
+    "TableWatch": "greencache.outbox.watcher",
+    "TableWatcher": "greencache.outbox.watcher",
     "TierUnavailableError": "greencache.errors",
     "UNSET": "greencache.typing",
     "UnsupportedFunctionError": "greencache.errors",
@@ -89,6 +93,8 @@ __all__ = [
     "LoadTimeoutError",
     "NotReplicatedError",
     "RedisManager",
+    "TableWatch",
+    "TableWatcher",
     "TierUnavailableError",
     "UnsupportedFunctionError",
     "ViewSpec",

@@ -1,8 +1,9 @@
-"""The words of the command: `demo`, `explain`, `simulate`, `config check`, `version`."""
+"""The words of the command: `db`, `demo`, `explain`, `simulate`, `config check`, `version`."""
 
 import typer
 
 from greencache.cli.config import config_app
+from greencache.cli.db import db_app
 from greencache.cli.demo import demo
 from greencache.cli.explain import explain
 from greencache.cli.simulate import simulate
@@ -21,3 +22,4 @@ app.command()(explain)
 app.command()(simulate)
 app.command()(version)
 app.add_typer(config_app, name="config")
+app.add_typer(db_app, name="db")

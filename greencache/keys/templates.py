@@ -72,6 +72,16 @@ class Template:
             re.escape(self.prefix) + "".join(value + re.escape(separator) for _, separator in self._pieces),
         )
 
+    @property
+    def pieces(self) -> tuple[tuple[str, str], ...]:
+        """Each field in turn, and the literal text behind it."""
+        return tuple(self._pieces)
+
+    @property
+    def escapes(self) -> dict[str, str]:
+        """What is written instead of characters that a value must not contain, `%` among them."""
+        return {chr(character): escaped for character, escaped in self._escapes.items()}
+
     def format(self, /, **values: object) -> Key:
         """Return the key for exactly these fields.
 
