@@ -18,6 +18,8 @@ SCENARIOS = {
     "36": "primary killed",
     "37": "primary hangs",
     "38": "manual failover",
+    "40": "sentinels dead and hung",
+    "41": "all sentinels gone",
     "56": "listener killed under load",
     "57": "listener half-open",
     "58": "listener too slow",

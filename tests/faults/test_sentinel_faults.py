@@ -1,0 +1,90 @@
+"""Failovers by Sentinel under load: nothing wrong, nothing old, nobody waits for long."""
+
+import contextlib
+import time
+
+import pytest
+
+from greencache import CacheManager
+from greencache.testing import wait_until
+from tests.faults.failover_load import FailoverLoad
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+
+DEADLINE = 1.0
+GRACE = 1.0
+"""Seconds that a call may take beyond its deadlines, for what a busy machine may need."""
+
+
+@pytest.fixture
+def new_cache(tmp_path):
+    """Make caches over one shared Redis, as of processes of their own, with short time-outs."""
+    with contextlib.ExitStack() as stack:
+
+        def make(url):
+            config = tmp_path / "greencache.yaml"
+            config.write_text(
+                "namespace: failover\nl1:\n  enabled: false\n"
+                f"l3:\n  url: {url}\n  timeout: 0.3\n  deadline: {DEADLINE}\n"
+            )
+            return stack.enter_context(CacheManager.from_config(config)).initialize(strict=True)
+
+        yield make
+
+
+FAULTS = {
+    "36": ("killed", lambda servers, primary: primary.kill()),
+    "37": ("hung", lambda servers, primary: primary.pause()),
+    "38": ("left", lambda servers, primary: servers.sentinels[0].execute("SENTINEL", "FAILOVER", "mymaster")),
+}
+
+
+@pytest.mark.parametrize("scenario", FAULTS)
+def test_a_failover_under_load(redis_sentinels, new_cache, figure, is_long, scenario):
+    """The former primary comes back while the load goes on."""
+    how, harm = FAULTS[scenario]
+    servers = redis_sentinels()
+    load = FailoverLoad(new_cache(servers.url), new_cache(servers.url))
+    with load:
+        wait_until(lambda: len(load.hits) > 50, deadline=30, reason="keys are found")
+        primary, harmed = servers.primary, time.monotonic()
+        harm(servers, primary)
+        servers.await_failover(primary)
+        promoted = time.monotonic()
+        wait_until(lambda: load.hits_again(promoted), deadline=30, reason="keys are found again")
+        load.run(10 if is_long else 2)
+        servers.heal()
+        load.run(10 if is_long else 2)
+    took = {"reads": len(load.calls), "invalidations": load.invalidated, "queued": load.queued}
+    figure(scenario, f"Sentinel, {how}: wrong values", len(load.wrong), "reads", "== 0", **took)
+    figure(scenario, f"Sentinel, {how}: errors", len(load.errors), "reads", "== 0", seen=load.errors[:3])
+    figure(scenario, f"Sentinel, {how}: stale reads", len(load.stale), "reads", "== 0", seen=load.stale[:5])
+    longest = load.longest_call(harmed)
+    figure(scenario, f"Sentinel, {how}: longest read", longest, "s", f"<= {3 * DEADLINE + GRACE}")
+    figure(scenario, f"Sentinel, {how}: hits after promotion", load.hits_again(promoted), "s", "<= 2.0")
+    figure(scenario, f"Sentinel, {how}: longest time without hits", load.longest_gap(harmed), "s", "<= 10")
+
+
+def test_all_sentinels_gone_under_load(redis_sentinels, new_cache, figure):
+    """Nobody notices."""
+    servers = redis_sentinels()
+    load = FailoverLoad(new_cache(servers.url), new_cache(servers.url))
+    with load:
+        wait_until(lambda: len(load.hits) > 50, deadline=30, reason="keys are found")
+        gone = time.monotonic()
+        for sentinel in servers.sentinels:
+            sentinel.kill()
+        load.run(3)
+    figure("41", "wrong, stale or failed reads", len(load.wrong + load.stale + load.errors), "reads", "== 0")
+    figure("41", "invalidations that had to wait", load.queued, "drops", "== 0", of=load.invalidated)
+    figure("41", "longest time without hits", load.longest_gap(gone), "s", "<= 1.0")
+
+
+def test_a_dead_and_a_hung_sentinel(redis_sentinels, new_cache, figure):
+    """A cache that starts waits for the hung one once."""
+    servers = redis_sentinels()
+    servers.sentinels[0].kill()
+    servers.sentinels[1].pause()
+    start = time.monotonic()
+    assert new_cache(servers.url).get_or_load("key", lambda: 1) == 1
+    figure("40", "start and first read of a cache", time.monotonic() - start, "s", "<= 2.5")
