@@ -30,7 +30,9 @@ class Duel:
 
     A request that the real cache misses is known at once; its hits are known when an order looks at the marks
     (a contender before it evicts, the real order before it changes them), so that a hit stays a mark.
-    Whoever misses clearly less over the last while is the winner.
+    Whoever misses clearly less over the last while is the winner. The contender like the real cache counts
+    exactly what that misses; the others may take several late hits for one miss, and so look a few percent
+    better than they are: they are tried rather too soon than never.
 
     Set dueling: Qureshi et al., "Adaptive Insertion Policies for High Performance Caching", ISCA 2007. Small
     replicas over sampled keys: Waldspurger et al., "Cache Modeling and Optimization using Miniature

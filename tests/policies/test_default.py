@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from greencache.policies import AdaptiveOrder, DefaultCache, Mark, S3FIFOCache, S3FIFOOrder
+from greencache.policies import AdaptiveOrder, DefaultCache, Mark, S3FIFOCache, S3FIFOOrder, adaptive, duel
 from greencache.policies.adaptive import WAYS
 
 
@@ -69,6 +69,23 @@ def test_these_requests_tell_the_ways_apart():
     assert plain < 0.8 * clock
 
 
+@pytest.mark.parametrize("first", range(3))
+@pytest.mark.parametrize("size", [50, 150, 400])
+def test_contenders_miss_as_they_would_alone(size, first, own_trace, monkeypatch):
+    """The one like the real cache exactly; the others nearly: they hear of hits late, and of many as one."""
+    ways = WAYS[first:] + WAYS[:first]
+    monkeypatch.setattr(adaptive, "WAYS", ways)
+    monkeypatch.setattr(duel, "_MEMORY", 1e15)  # no miss fades
+    monkeypatch.setattr(duel, "_LEAD", 1e9)  # no other wins
+    monkeypatch.setattr(duel, "_NOISE", 1e9)
+    cache = DefaultCache(size)
+    real = misses(cache, own_trace)
+    counted = [round(count) for count in cache._order._duel._misses]
+    alone = [misses(only(*way)(size), own_trace) for way in ways]
+    assert counted[0] == real == alone[0]
+    assert counted == pytest.approx(alone, rel=0.07)
+
+
 @pytest.mark.parametrize("size", [5, 60, 300, 5000])
 def test_the_books_of_the_duel_agree(size, audit, own_trace):
     """The sample, the contenders and the real order know of the same keys."""
@@ -104,9 +121,9 @@ def test_a_duel_costs_little_beside_the_cache(size, fewest, most):
     """All keys of a small cache are watched, some hundred of a larger one, then one in thirty-two."""
     cache = DefaultCache(size)
     misses(cache, range(3 * size))
-    duel = cache._order._duel
-    assert fewest <= len(duel._contenders[0]) <= most
-    assert len(duel._samples) < 5 * most
+    contest = cache._order._duel
+    assert fewest <= len(contest._contenders[0]) <= most
+    assert len(contest._samples) < 5 * most
 
 
 def test_a_rewritten_key_keeps_its_place_in_the_sample(audit):
