@@ -97,11 +97,15 @@ class Background:
         for _ in range(count):
             self._tasks.put(None)
         joined: set[threading.Thread] = {threading.current_thread()}
-        # Looked at again after each join: a thread that a task has ended leaves another in its place.
-        while waiting := [thread for thread in self._threads if thread not in joined]:
+        while True:
+            # Looked at again after each join: a thread that a task has ended leaves another in its place, and
+            # does so under the lock.
+            with self._lock:
+                waiting = [thread for thread in self._threads if thread not in joined]
+                if not waiting:
+                    return not self._threads
             waiting[0].join(timeout)
             joined.add(waiting[0])
-        return not self._threads
 
     def _add_thread(self) -> None:
         """Start one more thread if there may be one and the system allows it; under the lock."""

@@ -1,5 +1,6 @@
 """The parts of one cache, put together."""
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,9 +10,14 @@ from typing import Any, TypeVar
 from greencache.bus.base import Bus, NullBus
 from greencache.clock import Clock, SystemClock
 from greencache.coherence import Coherence
-from greencache.entry import Entry, State, judge
-from greencache.errors import ConfigurationError, InvalidArgumentError, TierUnavailableError
-from greencache.events import Event, EventKind, NullRecorder, Recorder
+from greencache.entry import Entry, State, judge, present
+from greencache.errors import (
+    ConfigurationError,
+    InvalidArgumentError,
+    InvalidationPending,
+    TierUnavailableError,
+)
+from greencache.events import NullRecorder, Recorder
 from greencache.health import HealthReport, count, examine, measure
 from greencache.journal import Journal
 from greencache.keys import Pattern, check_namespace
@@ -23,12 +29,13 @@ from greencache.stats import CacheStats, TierCounters
 from greencache.strategies import CacheAside, Strategy
 from greencache.tiers.base import Landing, Refreshable, Status, Tier, TierUsage
 from greencache.tiers.guarded import GuardedTier
+from greencache.tiers.installer import Installer
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.pending import Pending
 from greencache.tiers.stack import Stack, sorted_tiers
-from greencache.typing import MISSING, BatchLoader, CacheTier, Key, Loader, Seconds, Writer
+from greencache.typing import BatchLoader, CacheTier, Key, Loader, Seconds, Writer
 
-__all__ = ["Engine", "present"]
+__all__ = ["Engine"]
 
 V = TypeVar("V")
 
@@ -81,7 +88,7 @@ class Engine:
         )
         self.stack = Stack(memory, [self._guard(tier) for tier in shared], self.clock, self.bus)
         self.stamps.keepers = self.stack.stamp_keepers
-        self._uninstalled: list[GuardedTier] = list(self.stack.shared)
+        self._installer = Installer(self.stack.shared, self.recorder)
         ahead = self.stack.ahead_of_authority
         # The nearest of a host's own tiers speaks for all: they are brought forward together.
         self._host = ahead[0] if ahead else None
@@ -137,11 +144,19 @@ class Engine:
             loaded.append(loader())
             return {key: loaded[-1]}
 
-        entry = self.load_many([key], load, options).get(key)
-        if entry is not None:
-            return entry.value  # type: ignore[no-any-return]
-        # A loader of many may have left out this key, which is remembered; this one is asked all the same.
-        return loaded[-1] if loaded else loader()
+        while True:
+            entry = self.load_many([key], load, options).get(key)
+            if entry is not None:
+                return entry.value  # type: ignore[no-any-return]
+            if loaded:
+                return loaded[-1]
+            self.forget_absence(key)
+
+    def forget_absence(self, key: Key) -> None:
+        """Forget that a loader of many has left out a key, so that a loader of one is asked all the same."""
+        # A tier out of reach is not read either, until the drop that is queued for it has been made.
+        with contextlib.suppress(InvalidationPending):
+            self._coherence.drop([key])
 
     def load_many(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> dict[Key, Entry]:
         """Return the entries of keys, found or loaded; those that are due are reloaded in the background."""
@@ -150,7 +165,7 @@ class Engine:
         if missing:
             self.start()
             found |= self.reader.load_many(missing, loader, options, held)
-        due = [key for key, entry in found.items() if self.reader.leader.is_due(entry, options)]
+        due = {key: entry for key, entry in found.items() if self.reader.leader.is_due(entry, options)}
         if due:
             self.reader.reload_soon(due, loader, options)
         return present(found)
@@ -211,22 +226,12 @@ class Engine:
     def start(self) -> None:
         """Listen to the bus, if that has not begun, or a fork has ended it, and install what is missing."""
         self.bus.start(self._receiver.receive, self._host)
-        if self._uninstalled:
-            try:
-                self._install()
-            except ConfigurationError as error:
-                # A read must not fail for it; the health check goes on telling.
-                self._uninstalled = []
-                self.recorder.record(Event(EventKind.FEATURE_MISSING, detail={"reason": str(error)}))
-
-    def _install(self) -> None:
-        # Again and again until each tier has answered once; done twice it does no harm.
-        self._uninstalled = [tier for tier in self._uninstalled if not tier.install()]
+        self._installer.attempt()
 
     def initialize(self, *, strict: bool) -> None:
         """Connect to all servers and start."""
         self.bus.start(self._receiver.receive, self._host)
-        self._install()
+        self._installer.install()
         self.bus.wait_joined(_LONGEST_JOIN)
         for name, report in self.health().tiers.items():
             if strict and report.status is not Status.UP:
@@ -288,11 +293,6 @@ class Engine:
 
     def _on_replayed(self, tier: CacheTier, pending: Pending) -> None:
         self._coherence.spread_replayed(tier, pending)
-
-
-def present(entries: Mapping[Key, Entry]) -> dict[Key, Entry]:
-    """Return the entries that have a value, without those that say that there is none."""
-    return {key: entry for key, entry in entries.items() if entry.value is not MISSING}
 
 
 def _peek_nothing(_: Key) -> None:

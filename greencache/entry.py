@@ -2,11 +2,12 @@
 
 import enum
 import math
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from greencache.typing import MISSING, CacheTier, Seconds
+from greencache.typing import MISSING, CacheTier, Key, Seconds
 
-__all__ = ["XFETCH_REACH", "Entry", "Stamps", "State", "is_due_early", "judge", "remaining"]
+__all__ = ["XFETCH_REACH", "Entry", "Stamps", "State", "is_due_early", "judge", "present", "remaining"]
 
 Stamps: TypeAlias = tuple[tuple[str, str], ...]
 """Pairs of a tag and the stamp that was current before the load began; the tag "" is the namespace."""
@@ -143,6 +144,11 @@ def judge(entry: Entry, now: Seconds) -> State:
     if now < entry.stale_until:
         return State.STALE
     return State.GONE
+
+
+def present(entries: Mapping[Key, Entry]) -> dict[Key, Entry]:
+    """Return the entries that have a value, without those that say that there is none."""
+    return {key: entry for key, entry in entries.items() if entry.value is not MISSING}
 
 
 def is_due_early(entry: Entry, now: Seconds, beta: float, draw: float) -> bool:

@@ -4,8 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar, Unpack, overload
 
 from greencache.aio.verbs import AsyncVerbs
-from greencache.engine import present
-from greencache.entry import Entry
+from greencache.entry import Entry, present
 from greencache.errors import InvalidKeyError
 from greencache.keys import check_key
 from greencache.manager.base import checked_keys
@@ -88,11 +87,13 @@ class AsyncReads(AsyncVerbs):
             loaded.append(await self._functions.ask(loader))
             return {key: loaded[-1]}
 
-        entry = (await self._load_many([key], load, options)).get(key)
-        if entry is not None:
-            return entry.value
-        # A loader of many may have left out this key, which is remembered; this one is asked all the same.
-        return loaded[-1] if loaded else await self._functions.ask(loader)
+        while True:
+            entry = (await self._load_many([key], load, options)).get(key)
+            if entry is not None:
+                return entry.value
+            if loaded:
+                return loaded[-1]
+            await self._offload(self._engine.forget_absence, key)
 
     @overload
     async def get_or_load_many(
@@ -131,7 +132,7 @@ class AsyncReads(AsyncVerbs):
         missing = [key for key in keys if key not in found]
         if missing:
             found |= await self._reader.load_many(missing, loader, options, held)
-        due = [key for key, entry in found.items() if engine.reader.leader.is_due(entry, options)]
+        due = {key: entry for key, entry in found.items() if engine.reader.leader.is_due(entry, options)}
         if due:
             self._reader.reload_soon(due, loader, options)
         return present(found)
