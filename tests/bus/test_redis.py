@@ -592,6 +592,27 @@ class TestProcesses:
         assert member.announced() == []
         assert member.recorder.kinds == []
 
+    def test_threads_that_start_it_at_the_same_time_start_one_listener(self, make_member, monkeypatch):
+        """Whoever comes while its thread is being started waits for that."""
+        is_starting, member = threading.Event(), make_member()
+        before = set(threading.enumerate())
+
+        class SlowThread(threading.Thread):
+            def start(self):
+                is_starting.set()
+                # Long enough for the other one to come here, were it let in.
+                threading.Event().wait(0.1)
+                super().start()
+
+        other = threading.Thread(target=lambda: is_starting.wait(10) and member.start())
+        other.start()
+        with monkeypatch.context() as patched:
+            patched.setattr(threading, "Thread", SlowThread)
+            member.start()
+            other.join()
+        started = [thread.name for thread in threading.enumerate() if thread not in before]
+        assert started == ["greencache-bus"]
+
     def test_closing_waits_for_no_heartbeat(self, make_member):
         """The listener is woken."""
         before = threading.active_count()
