@@ -31,7 +31,9 @@ def make_cache():
 
         def make(**options):
             cache = CacheManager.from_urls(**{"namespace": "aio"} | options)
-            stack.callback(asyncio.run, cache.close())
+            stack.callback(lambda: asyncio.run(cache.close()))
+            # Who listens to the bus for the first time forgets what it has learned before.
+            cache.blocking.initialize(strict=True)
             return cache
 
         yield make
