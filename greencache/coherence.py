@@ -24,6 +24,7 @@ from greencache.tiers.memory import MemoryTier
 from greencache.tiers.pending import Pending
 from greencache.tiers.stack import Stack
 from greencache.typing import CacheTier, Key, Seconds
+from greencache.waiters import Waiters
 
 __all__ = ["Coherence"]
 
@@ -40,6 +41,7 @@ class Coherence:
         strategy: The order in which they are written and dropped.
         stamps: The current stamps.
         flights: The loads under way in this process.
+        waiters: Who waits in this process for loads of others.
         bus: Tells other processes.
         recorder: Is told of invalidations.
     """
@@ -51,6 +53,7 @@ class Coherence:
         strategy: Strategy,
         stamps: StampTable,
         flights: FlightTable,
+        waiters: Waiters,
         bus: Bus,
         recorder: Recorder,
     ) -> None:
@@ -58,6 +61,7 @@ class Coherence:
         self._strategy = strategy
         self._stamps = stamps
         self._flights = flights
+        self._waiters = waiters
         self._bus = bus
         self._recorder = recorder
 
@@ -132,6 +136,7 @@ class Coherence:
     def _drop_matching(self, pattern: Pattern) -> Dropped:
         outcome = self._strategy.drop_matching(self._stack, pattern)
         self._flights.detach_where(pattern.matches)
+        self._waiters.wake_all()
         message = Message(MessageKind.MATCH, pattern=pattern.text)
         return self._announce(message, Pending(patterns=[pattern]), outcome)
 
@@ -151,6 +156,8 @@ class Coherence:
         # Last: a flight that began before the deepest drop may carry an old value, and whoever asks after
         # this call has returned must not join it.
         self._flights.detach(keys)
+        # The drop has voided the lease of whoever was loading.
+        self._waiters.wake(keys)
         return self._announce(Message(MessageKind.DROP, keys=tuple(keys)), Pending(keys=keys), outcome)
 
     def _announce(self, message: Message, pending: Pending, outcome: Dropped) -> Dropped:
@@ -206,7 +213,9 @@ class Coherence:
         return self._stack.host_identity() if is_done else ""
 
     def announce_landed(self, keys: list[Key]) -> None:
-        """Wake those who wait in other processes for keys that this one has filled, or given up."""
+        """Wake those who wait, here or in other processes, for keys that were filled or given up here."""
+        # Here too: a reload in the background is no flight that could be joined.
+        self._waiters.wake(keys)
         # Who is not told looks again by itself, a little later.
         with contextlib.suppress(TierUnavailableError, ServerReplyError):
             self._bus.publish(Message(MessageKind.LANDED, keys=tuple(keys)))

@@ -112,14 +112,14 @@ class Engine:
             strategy=chosen,
             stamps=self.stamps,
             flights=self.flights,
+            waiters=self.reader.leader.waiters,
             bus=self.bus,
             recorder=self.recorder,
         )
         for guarded in self.stack.shared:
             if isinstance(guarded.tier, Landing):
                 guarded.tier.on_landed = self._coherence.announce_landed
-        waiters = self.reader.leader.waiters
-        self._receiver = Receiver(self.stack, self.stamps, self.reader.flights, waiters)
+        self._receiver = Receiver(self.stack, self.stamps, self.flights, self.reader.leader.waiters)
 
     # -- reading ---------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from greencache.aio.offload import Bell
 from greencache.aio.tasks import Tasks
 from greencache.entry import Entry
 from greencache.flight import Flight
-from greencache.loading.load import run_inside
 from greencache.loading.deadlines import deadlines
+from greencache.loading.load import run_inside
 from greencache.loading.reader import Entries, Flights, Reader, offering
 from greencache.loading.steps import Steps
 from greencache.options import EntryOptions
@@ -68,12 +68,12 @@ class AsyncReader:
             waiting = [key for key in joined if key not in found]
         return found
 
-    def reload_soon(self, keys: list[Key], loader: AnyBatchLoader, options: EntryOptions) -> None:
-        """Load keys in the background, except those that are being reloaded already."""
+    def reload_soon(self, due: Mapping[Key, Entry], loader: AnyBatchLoader, options: EntryOptions) -> None:
+        """Replace entries in the background, except those that are being reloaded already."""
         reader = self._reader
-        wanted = reader.claim(keys)
+        wanted = reader.claim(due)
         if wanted:
-            work = self._reload(wanted, loader, options)
+            work = self._reload({key: due[key] for key in wanted}, loader, options)
             # Not a part of the load, if any, in which it was noticed that it is due.
             run_inside(None, lambda: self._tasks.begin(work, lambda: reader.unclaim(wanted)))
 
@@ -120,9 +120,9 @@ class AsyncReader:
         self._start()
         return (yield from steps)
 
-    async def _reload(self, wanted: list[Key], loader: AnyBatchLoader, options: EntryOptions) -> None:
+    async def _reload(self, due: Mapping[Key, Entry], loader: AnyBatchLoader, options: EntryOptions) -> None:
         try:
-            await self._driver.run(self._reader.leader.reload(wanted, options), loader)
+            await self._driver.run(self._reader.leader.reload(due, options), loader)
         except Exception as error:
             self._reader.background.note_failed(error)
 

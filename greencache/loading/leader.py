@@ -13,7 +13,7 @@ from greencache.strategies import Descent, Strategy
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.stack import Stack
-from greencache.typing import MISSING, UNSET, Key, Seconds
+from greencache.typing import MISSING, UNSET, CacheTier, Key, Seconds
 from greencache.waiters import Waiters
 
 __all__ = ["Leader"]
@@ -107,20 +107,24 @@ class Leader:
                 loaded |= yield from self._await_others(others, options, descent, elector)
         return descent.found | descent.served | loaded
 
-    def reload(self, keys: list[Key], options: EntryOptions) -> Steps[dict[Key, Entry]]:
+    def reload(self, due: Mapping[Key, Entry], options: EntryOptions) -> Steps[dict[Key, Entry]]:
         """Load keys although they are there, and store what was loaded unless it was dropped meanwhile.
+
+        Args:
+            due: What was found of them, and is to be replaced.
+            options: How loaded values are to be kept.
 
         Returns:
             What was loaded; nothing of a key that another process is loading, or has just loaded.
         """
         with Descent() as descent:
             elector = self._stack.elector(options.tier)
-            self._strategy.reserve_all(self._stack, keys, descent, elector=elector)
-            mine = [key for key in keys if key not in descent.elsewhere]
+            self._strategy.reserve_all(self._stack, list(due), descent, elector=elector)
+            mine = [key for key in due if key not in descent.elsewhere]
             if elector is not None and mine:
                 there, descent.stale = elector.look(mine)
                 # Another process may have been at it since this one looked.
-                descent.found = {k: e for k, e in there.items() if not self.is_due(e, options)}
+                descent.found = {k: e for k, e in there.items() if not self._is_still_due(e, due[k], options)}
                 descent.give_up(elector, descent.found)
                 descent.set_aside(there)
             elif self._stack.memory is not None:
@@ -137,6 +141,13 @@ class Leader:
             return False
         beta = options.beta
         return beta is UNSET or not beta or is_due_early(entry, now, beta, self._draw())
+
+    def _is_still_due(self, entry: Entry, seen: Entry, options: EntryOptions) -> bool:
+        if entry.created != seen.created:
+            return self.is_due(entry, options)
+        # The same that was found due before: the dice of XFetch are not thrown again, which would make early
+        # reloads as rare as the square of what they are to be. But a failed reload may have put it off.
+        return judge(entry, self.now()) is State.DUE
 
     def _hold(self, held: Mapping[Key, Entry], descent: Descent) -> None:
         """Keep what L1 has and could not serve: stale, or fresh but perhaps dropped elsewhere unheard."""
@@ -165,7 +176,7 @@ class Leader:
             if is_awaited:
                 self._serve_stale(keys, descent, answer.error)
             if options.retry_after is not UNSET:
-                self._revive(keys, options.retry_after, descent)
+                self._revive(keys, options.retry_after, options.tier, descent)
             return {}
         loaded = self._maker.finish(prospect, answer, options)
         self.notes.loaded(prospect, loaded)
@@ -181,9 +192,14 @@ class Leader:
             descent.served[key] = entry
         self.notes.stale(keys, type(error).__name__)
 
-    def _revive(self, keys: list[Key], retry_after: Seconds, descent: Descent) -> None:
+    def _revive(
+        self, keys: list[Key], retry_after: Seconds, deepest: CacheTier | None, descent: Descent
+    ) -> None:
         """Let entries count as fresh for a while, in every tier, unless they were dropped meanwhile."""
-        tier, leases = next((each for each in reversed(descent.leases) if each[1]), (None, {}))
+        held = [
+            (t, leases) for t, leases in descent.leases if leases and (deepest is None or t.name <= deepest)
+        ]
+        tier, leases = held[-1] if held else (None, {})
         is_own = isinstance(tier, MemoryTier) or tier in self._stack.ahead_of_authority
         if tier is None or (is_own and not self._stack.is_heard):
             return

@@ -248,15 +248,15 @@ class Reader:
 
     # -- reloading -------------------------------------------------------------------------------------
 
-    def reload_soon(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> None:
-        """Load keys in the background, except those that are being reloaded already."""
-        wanted = self.claim(keys)
+    def reload_soon(self, due: Mapping[Key, Entry], loader: BatchLoader[Any], options: EntryOptions) -> None:
+        """Replace entries in the background, except those that are being reloaded already."""
+        wanted = self.claim(due)
         if not wanted:
             return
 
         def reload() -> None:
             try:
-                self.driver.run(self.leader.reload(wanted, options), loader)
+                self.driver.run(self.leader.reload({key: due[key] for key in wanted}, options), loader)
             finally:
                 self.unclaim(wanted)
 
@@ -268,7 +268,7 @@ class Reader:
             if not is_taken:
                 self.unclaim(wanted)
 
-    def claim(self, keys: list[Key]) -> list[Key]:
+    def claim(self, keys: Iterable[Key]) -> list[Key]:
         """Return those keys that nobody is reloading; they are the caller's to reload, and to unclaim."""
         with self._reloading_lock:
             wanted = [key for key in keys if key not in self._reloading]

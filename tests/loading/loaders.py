@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import Future
 
+from greencache.bus.base import Message, MessageKind
 from greencache.testing import wait_until
 
 __all__ = ["HeldLoader", "ask", "await_joined", "await_waiting", "hear", "threads_named"]
@@ -62,7 +63,8 @@ def ask(call, *arguments, **options):
 
 def hear(cache, sender):
     """Wait until a cache has heard all that another one has announced."""
-    assert cache._engine.bus.wait_applied(sender._engine.bus.applied(), _LONGEST), "not heard in time"
+    number = sender._engine.bus.publish(Message(MessageKind.LANDED))
+    assert cache._engine.bus.wait_applied(number, _LONGEST), f"not heard within {_LONGEST:g} s"
 
 
 def threads_named(name):
