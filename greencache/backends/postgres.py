@@ -1,7 +1,6 @@
 """PostgreSQL: connections, time limits, retries and health, in one object for each server."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -9,7 +8,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from greencache.backends.breaker import Breaker, OnChange
-from greencache.backends.postgres_connection import BoundedConnection
+from greencache.backends.postgres_connection import BoundedConnection, refuse_late_patching
 from greencache.backends.postgres_errors import ConnectionLostError, StatementRefusedError, translated
 from greencache.backends.postgres_parameters import connection_options, connection_parameters, described
 from greencache.backends.postgres_pool import PoolKeeper
@@ -147,6 +146,18 @@ class PostgresManager:
                 session.fetch(b"select set_config('statement_timeout', %s, true)", [milliseconds])
             yield session
 
+    def connect(self) -> BoundedConnection:
+        """Return a connection of the caller's own, for what lasts as long as a session: locks, and LISTEN.
+
+        Raises:
+            TierUnavailableError: The server did not answer in time.
+        """
+        refuse_late_patching()
+        try:
+            return self._pool.connect(time.monotonic() + self.timeout)
+        except psycopg.Error as error:
+            raise translated(error, self.where, None) from error
+
     # -- schema ----------------------------------------------------------------------------------------
 
     def install_schema(self) -> list[str]:
@@ -252,7 +263,7 @@ class PostgresManager:
 
     @contextlib.contextmanager
     def _session(self, deadline: Seconds, *, is_transaction: bool = False) -> Iterator[PostgresSession]:
-        _refuse_late_patching()
+        refuse_late_patching()
         connection: BoundedConnection | None = None
         try:
             with contextlib.ExitStack() as stack:
@@ -272,19 +283,3 @@ def _may_help(error: BaseException) -> bool:
     much later, and its caller still waits for it.
     """
     return isinstance(error, ConnectionLostError)
-
-
-def _refuse_late_patching() -> None:
-    """Make sure that gevent, if it is in use, was there before psycopg.
-
-    Raises:
-        ConfigurationError: psycopg has chosen how to wait already, and would stop all greenlets by it.
-    """
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is None or not monkey.is_module_patched("select"):
-        return
-    if psycopg.waiting.wait is getattr(psycopg.waiting, "wait_c", None):
-        raise ConfigurationError(
-            "expected gevent.monkey.patch_all() before psycopg is imported, got it after: call it first "
-            "in the program"
-        )

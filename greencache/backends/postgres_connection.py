@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
@@ -10,9 +11,10 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from greencache.backends.postgres_errors import DeadlineError
+from greencache.errors import ConfigurationError
 from greencache.typing import Seconds
 
-__all__ = ["BoundedConnection"]
+__all__ = ["BoundedConnection", "refuse_late_patching"]
 
 R = TypeVar("R")
 
@@ -54,8 +56,13 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
                 on_failure(error)
             raise
 
-    def wait(self, gen: Any, interval: float = _WAKE_EVERY, timeout: float | None = None) -> Any:  # noqa: ARG002
+    def wait(self, gen: Any, interval: float = _WAKE_EVERY, timeout: float | None = None) -> Any:
         """Drive a query to its end, but not beyond the deadline.
+
+        Args:
+            gen: The query.
+            interval: Seconds after which to look up from waiting.
+            timeout: Seconds after which to give up, as one does who waits for a notification.
 
         Raises:
             DeadlineError: It was not answered in time; the connection is closed.
@@ -64,7 +71,7 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
         if self.is_inherited:
             raise psycopg.OperationalError("the connection belongs to the process this one was forked from")
         try:
-            return super().wait(_until(gen, self.deadline), self._interval(interval))
+            return super().wait(_until(gen, self.deadline), self._interval(interval), timeout)
         except DeadlineError:
             # The answer may still come, and must not be taken for that of the next statement.
             self.missed_deadline = True
@@ -97,3 +104,19 @@ def _until(generator: Generator[Any, Any, R], deadline: Seconds) -> Generator[An
     except StopIteration as end:
         answer: R = end.value
         return answer
+
+
+def refuse_late_patching() -> None:
+    """Make sure that gevent, if it is in use, was there before psycopg.
+
+    Raises:
+        ConfigurationError: psycopg has chosen how to wait already, and would stop all greenlets by it.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is None or not monkey.is_module_patched("select"):
+        return
+    if psycopg.waiting.wait is getattr(psycopg.waiting, "wait_c", None):
+        raise ConfigurationError(
+            "expected gevent.monkey.patch_all() before psycopg is imported, got it after: call it first "
+            "in the program"
+        )

@@ -105,6 +105,22 @@ class PoolKeeper:
             if not connection.is_inherited:
                 life.pool.putconn(connection)
 
+    def connect(self, deadline: Seconds) -> BoundedConnection:
+        """Return a connection that is the caller's own; the pool does not know of it.
+
+        Args:
+            deadline: In seconds of `time.monotonic`.
+
+        Raises:
+            psycopg.Error: There is none to be had.
+        """
+        _knock(self._parameters, deadline)
+        connection = BoundedConnection.connect(
+            psycopg.conninfo.make_conninfo("", **self._parameters), **self._options
+        )
+        connection.deadline = deadline
+        return connection
+
     def measures(self) -> dict[str, int]:
         """Return the pool's own figures, named as psycopg_pool names them; empty before the first use."""
         life = self._life

@@ -440,7 +440,7 @@ def test_the_schema_is_installed_once(make_manager, manager):
     assert manager.install_schema() == []
     named = make_manager(schema='My "Schema"; --')
     assert named.install_schema() == migration_names()
-    assert named.fetch(b"select count(*) from pg_tables where schemaname = %s", [named.schema]) == [(5,)]
+    assert named.fetch(b"select count(*) from pg_tables where schemaname = %s", [named.schema]) == [(6,)]
 
 
 def install(url, start, applied):
