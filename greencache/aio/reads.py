@@ -9,6 +9,7 @@ from greencache.errors import InvalidKeyError
 from greencache.keys import check_key
 from greencache.manager.base import checked_keys
 from greencache.options import EntryOptionArguments, EntryOptions
+from greencache.policies import MOST_MARKS
 from greencache.typing import Key
 
 __all__ = ["AsyncReads"]
@@ -31,7 +32,8 @@ class AsyncReads(AsyncVerbs):
             now = self._now()
             if now < entry.due_at and now < trusted_until:
                 self._counters.hits += 1
-                entry.marked = True
+                if entry.marked < MOST_MARKS:
+                    entry.marked += 1
                 return entry
         return None
 
@@ -93,7 +95,7 @@ class AsyncReads(AsyncVerbs):
                 return entry.value
             if loaded:
                 return loaded[-1]
-            await self._offload(self._engine.forget_absence, key)
+            await self._done(self._engine.forget_absence, key)
 
     @overload
     async def get_or_load_many(

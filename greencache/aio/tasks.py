@@ -1,9 +1,10 @@
 """Tasks that go on although whoever began them is cancelled."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 from greencache.forks import after_fork_in_child
 from greencache.typing import Seconds
@@ -58,8 +59,8 @@ class Tasks:
     def _of(self, loop: asyncio.AbstractEventLoop) -> "dict[asyncio.Task[Any], _Ended]":
         if loop not in self._running:
             for other in [other for other in list(self._running) if other.is_closed()]:
-                # Closed without having ended its tasks, which nothing will end now.
-                for ended in list(self._running.pop(other, {}).values()):
+                for task, ended in list(self._running.pop(other, {}).items()):
+                    _end(task)
                     ended()
         return self._running.setdefault(loop, {})
 
@@ -79,3 +80,10 @@ class Tasks:
                 return
             # Not `asyncio.wait`, which knows of its own loop only.
             await asyncio.sleep(_LOOK_AGAIN)
+
+
+def _end(task: asyncio.Task[Any]) -> None:
+    """End a task whose loop was closed without having ended it: nothing else will."""
+    # What it would still have to await cannot be awaited any more.
+    with contextlib.suppress(RuntimeError):
+        cast("Coroutine[Any, Any, Any]", task.get_coro()).close()

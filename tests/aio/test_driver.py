@@ -2,7 +2,6 @@
 
 import asyncio
 import concurrent.futures
-import contextlib
 import functools
 import threading
 
@@ -10,8 +9,8 @@ import pytest
 
 from greencache import NOT_MODIFIED, current_load
 from greencache.aio import CacheManager
-from greencache.errors import InvalidArgumentError, LoadTimeoutError, UnsupportedFunctionError
-from tests.aio.loaders import HeldLoader, ThreadLoader, on_thread, soon
+from greencache.errors import InvalidArgumentError, UnsupportedFunctionError
+from tests.aio.loaders import HeldLoader, ThreadLoader, soon
 
 LOOP = threading.main_thread()
 
@@ -224,83 +223,3 @@ def test_not_modified_confirms_what_the_loader_was_shown(run, cache):
             await cache.get_or_load("other", lambda: NOT_MODIFIED)
 
     run(main())
-
-
-# -- how many at once ------------------------------------------------------------------------------------
-
-
-def test_tasks_and_threads_share_the_places_for_loads(run, make_cache):
-    """No more run at once than are allowed, and all are served."""
-    cache = make_cache(max_concurrent_loads=3)
-    running, most = [], []
-
-    @contextlib.contextmanager
-    def counted():
-        running.append(1)
-        most.append(len(running))
-        yield
-        running.pop()
-
-    async def load():
-        with counted():
-            await asyncio.sleep(0.005)
-
-    def load_on_thread():
-        with counted():
-            threading.Event().wait(0.005)
-
-    async def main():
-        tasks = [cache.get_or_load(f"t{n}", load) for n in range(15)]
-        plain = [cache.get_or_load(f"p{n}", load_on_thread) for n in range(15)]
-        threads = [on_thread(cache.blocking.get_or_load, f"b{n}", load_on_thread) for n in range(15)]
-        await asyncio.gather(*tasks, *plain, *threads)
-
-    run(main())
-    assert max(most) == 3
-    assert len(most) == 45
-
-
-def test_loads_are_let_through_in_the_order_in_which_they_came(run, make_cache):
-    """First come, first served."""
-    cache, order = make_cache(max_concurrent_loads=1), []
-
-    async def main():
-        async def load(n):
-            order.append(n)
-            await asyncio.sleep(0)
-
-        await asyncio.gather(*(cache.get_or_load(f"k{n}", functools.partial(load, n)) for n in range(30)))
-
-    run(main())
-    assert order == list(range(30))
-
-
-def test_who_finds_no_place_in_time_is_told_why_and_leaves_the_queue(run, make_cache):
-    """The next one is let through as if it had not been there."""
-    cache = make_cache(max_concurrent_loads=1, patience=0.2)
-
-    async def main():
-        loader = HeldLoader()
-        first = asyncio.create_task(cache.get_or_load("a", loader))
-        await loader.begun.wait()
-        with pytest.raises(LoadTimeoutError, match="max_concurrent_loads"):
-            await cache.get_or_load("b", _awaited)
-        loader.release.set()
-        assert await first == "new"
-        assert (await cache.get_or_load("c", _awaited))[0] == "value"
-        assert not cache._engine.reader.driver.gate._arrivals
-
-    run(main())
-
-
-def test_a_load_within_a_load_needs_no_place_of_its_own(run, make_cache):
-    """Nor do loads that it begins side by side."""
-    cache = make_cache(max_concurrent_loads=1, patience=5.0)
-
-    async def outer():
-        return await asyncio.gather(*(cache.get_or_load(f"k{n}", _awaited) for n in range(3)))
-
-    async def main():
-        return await cache.get_or_load("outer", outer)
-
-    assert [value for value, _ in run(main())] == ["value"] * 3
