@@ -21,8 +21,9 @@ V = TypeVar("V")
 class AsyncReads(AsyncVerbs):
     """The verbs that read, awaited."""
 
-    def _hit(self, key: Key) -> Entry | None:
-        """Return the entry of a key if L1 can answer at once; see `greencache.CacheManager.get`."""
+    async def get(self, key: Key, default: D | None = None) -> Any | D | None:
+        """Return a cached value; as `greencache.CacheManager.get`."""
+        # Written out here and in `get_or_load`, as in the blocking cache: see there.
         trusted_until = self._bus.trusted_until
         try:
             entry = self._peek(key)
@@ -34,14 +35,7 @@ class AsyncReads(AsyncVerbs):
                 self._counters.hits += 1
                 if entry.marked < MOST_MARKS:
                     entry.marked += 1
-                return entry
-        return None
-
-    async def get(self, key: Key, default: D | None = None) -> Any | D | None:
-        """Return a cached value; as `greencache.CacheManager.get`."""
-        entry = self._hit(key)
-        if entry is not None:
-            return entry.value
+                return entry.value
         found = await self._find([check_key(key)])
         return found[key].value if key in found else default
 
@@ -77,9 +71,19 @@ class AsyncReads(AsyncVerbs):
             loader: Reads the value from its source: a coroutine function, or one that blocks.
             options: As of `EntryOptions`.
         """
-        entry = self._hit(key)
+        # As in `get`.
+        trusted_until = self._bus.trusted_until
+        try:
+            entry = self._peek(key)
+        except TypeError as error:
+            raise InvalidKeyError(f"a key must be text, got {type(key).__name__}") from error
         if entry is not None:
-            return entry.value
+            now = self._now()
+            if now < entry.due_at and now < trusted_until:
+                self._counters.hits += 1
+                if entry.marked < MOST_MARKS:
+                    entry.marked += 1
+                return entry.value
         return await self._load(check_key(key), loader, self._options(options))
 
     async def _load(self, key: Key, loader: Callable[[], Any], options: EntryOptions) -> Any:

@@ -68,6 +68,8 @@ def test_after_two_thousand_calls_cancelled_at_random_nothing_is_left_behind(
         ended.extend(await asyncio.gather(*alive, return_exceptions=True))
 
     async def main():
+        # In debug mode, what the storm itself takes is not complained of.
+        asyncio.get_running_loop().slow_callback_duration = 5.0
         before = asyncio.all_tasks()
         await storm()
         await soon(lambda: asyncio.all_tasks() == before, "the loads that nobody waits for have ended")
