@@ -1,6 +1,7 @@
 """Keeps leases while loads run that take longer than a lease lasts."""
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ Held: TypeAlias = tuple[GuardedTier, dict[Key, Lease]]
 _ROUNDS = 3
 """Rounds within a lease: two may fail, or come late, before it ends."""
 _IDLE_ROUNDS = 5
+_IDLE_PAUSE: Seconds = 0.3
 
 
 class LeaseKeeper:
@@ -42,6 +44,7 @@ class LeaseKeeper:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._holdings: dict[object, tuple[Seconds, Sequence[Held]]] = {}
+        self._sleeps_until = math.inf
         self._is_running = False
         self._is_closed = False
 
@@ -53,9 +56,12 @@ class LeaseKeeper:
             return
         me = object()
         try:
-            self._holdings[me] = time.monotonic(), held
+            now = time.monotonic()
+            self._holdings[me] = now, held
             if not self._is_running:
                 self._start()
+            elif now + _pause(held) < self._sleeps_until:
+                self._wake.set()
             yield
         finally:
             self._holdings.pop(me, None)
@@ -79,25 +85,42 @@ class LeaseKeeper:
     def _run(self) -> None:
         idle = 0
         try:
-            while idle < _IDLE_ROUNDS and not self._wake.wait(self._pause()):
+            while idle < _IDLE_ROUNDS and not self._is_closed:
+                self._sleep()
                 idle = 0 if self._holdings else idle + 1
-                for begun, held in list(self._holdings.values()):
-                    self._extend(begun, held)
+                for load, (begun, held) in list(self._holdings.items()):
+                    try:
+                        self._extend(begun, held)
+                    except BaseException:
+                        # A tier that raises this ends the thread, but not the keeping of other loads.
+                        self._holdings.pop(load, None)
+                        raise
         finally:
             self._is_running = False
-        # A load that began between the last look and the line above has found this still running.
-        if self._holdings:
-            self._start()
+            # A load that began between the last look and the line above has found this still running.
+            if self._holdings:
+                self._start()
 
-    def _pause(self) -> Seconds:
-        lives = [tier.lease_ttl for _, held in list(self._holdings.values()) for tier, _ in held]
-        return min(lives, default=1.0) / _ROUNDS
+    def _sleep(self) -> None:
+        # In this order: who comes while it is decided how long to sleep finds it for ever, and wakes.
+        self._wake.clear()
+        self._sleeps_until = math.inf
+        pause = min((_pause(held) for _, held in list(self._holdings.values())), default=_IDLE_PAUSE)
+        self._sleeps_until = time.monotonic() + pause
+        if not self._is_closed:
+            self._wake.wait(pause)
 
     def _extend(self, begun: Seconds, held: Sequence[Held]) -> None:
         lasted = time.monotonic() - begun
         for tier, leases in held:
+            if self._is_closed:
+                return
             if leases and tier.lease_ttl / _ROUNDS / 2 < lasted < self._longest:
                 good = tier.extend_many(dict(leases))
                 # What was dropped or has ended meanwhile is not to be asked for again.
                 for key in [key for key in leases if good is not None and key not in good]:
                     leases.pop(key, None)
+
+
+def _pause(held: Sequence[Held]) -> Seconds:
+    return min(tier.lease_ttl for tier, _ in held) / _ROUNDS

@@ -7,6 +7,7 @@ import pytest
 from greencache import MISSING, CacheManager, WriteThrough
 from greencache.errors import EncodeError
 from greencache.testing import wait_until
+from tests.loading.loaders import hear
 
 
 class SlowLoad:
@@ -71,8 +72,7 @@ def test_a_load_that_began_before_is_not_stored_in_any_tier(deep_fleet, how, whe
     other = {"here": cache, "neighbour": deep_fleet.cache(), "elsewhere": fresh_host}[where]
     load = SlowLoad(cache, tags=["t"])
     FORGETTING[how](other)
-    announced = other._engine.bus.applied()
-    assert cache._engine.bus.wait_applied(announced, 5), "the announcement did not arrive within 5 s"
+    hear(cache, other)
     assert load.finish() == "old"
     for reader in (cache, deep_fleet.cache(), deep_fleet.elsewhere(), fresh_host):
         assert reader.get("k", MISSING) is MISSING
@@ -139,9 +139,8 @@ def test_two_writers_leave_one_value_in_all_tiers(fleet):
         thread.start()
     for thread in threads:
         thread.join(60)
-    last = max(cache._engine.bus.applied() for cache in caches)
     for cache in caches:
-        assert cache._engine.bus.wait_applied(last, 5), "announcements did not arrive within 5 s"
+        hear(cache, caches[0])
     truth = fleet.cache(l1=None, l2=None).get("k")
     assert truth is not None
     for cache in (*caches, fleet.cache()):
