@@ -23,7 +23,7 @@ class Flight:
         owner: The identity of the thread, or greenlet, that began it.
     """
 
-    __slots__ = ("_future", "began", "ended_by", "meanwhile", "owner")
+    __slots__ = ("_future", "began", "ended_by", "is_urgent", "meanwhile", "on_urgent", "owner")
 
     def __init__(self, owner: int) -> None:
         self.owner = owner
@@ -33,12 +33,22 @@ class Flight:
         """What may be had by whoever cannot wait until it lands; `None` for nothing."""
         self.ended_by: BaseException | None = None
         """What ended its leader's thread, if that is why it has landed."""
+        self.is_urgent = False
+        """Whether one waits for it that keeps others waiting."""
+        self.on_urgent: Callable[[], object] | None = None
+        """Is called when it becomes urgent, on the thread of whoever waits."""
         self._future: Future[Any] = Future()
 
     @property
     def future(self) -> "Future[Any]":
         """What the leader will find."""
         return self._future
+
+    def urge(self) -> None:
+        """Say that one waits for it that keeps others waiting."""
+        self.is_urgent = True
+        if self.on_urgent is not None:
+            self.on_urgent()
 
     def wait(self, timeout: Seconds | None) -> Any:
         """Return what the leader found.

@@ -12,6 +12,7 @@ import pytest
 from greencache import CacheManager
 from greencache.errors import ConfigurationError, LoadTimeoutError
 from greencache.loading.gate import LoadGate
+from greencache.testing import wait_until
 
 
 def test_no_more_loaders_run_at_once_than_are_allowed():
@@ -42,6 +43,26 @@ def test_a_load_within_a_load_needs_no_place_of_its_own():
     """Else loads within loads could hold all places and wait for each other."""
     with CacheManager(max_concurrent_loads=1, patience=5.0) as cache:
         assert cache.get_or_load("a", lambda: cache.get_or_load("b", lambda: 2) + 1) == 3
+
+
+def test_a_load_that_another_load_waits_for_needs_no_place():
+    """It queues for the place of the one that waits for it: they would wait for each other."""
+    with CacheManager(max_concurrent_loads=1, patience=20.0) as cache:
+        has_begun, may_ask = threading.Event(), threading.Event()
+
+        def outer():
+            has_begun.set()
+            assert may_ask.wait(20)
+            return cache.get_or_load("shared", lambda: "inner")
+
+        with ThreadPoolExecutor(2) as threads:
+            first = threads.submit(cache.get_or_load, "outer", outer)
+            assert has_begun.wait(10)
+            second = threads.submit(cache.get_or_load, "shared", lambda: "queued")
+            arrivals = cache._engine.reader.driver.gate._arrivals
+            wait_until(lambda: len(arrivals) == 2, reason="the second one queues")
+            may_ask.set()
+            assert (first.result(10), second.result(10)) == ("queued", "queued")
 
 
 def test_who_waits_too_long_for_a_place_is_told_why():

@@ -9,7 +9,6 @@ from greencache.aio.functions import AnyBatchLoader, Functions
 from greencache.aio.offload import Bell, Offload
 from greencache.flight import Flight
 from greencache.loading.gate import LOOK_AGAIN, LoadGate
-from greencache.loading.load import loads_under_way
 from greencache.loading.steps import Call, Failed, LoaderError, Pause, Steps
 
 __all__ = ["AsyncDriver"]
@@ -81,10 +80,10 @@ class AsyncDriver:
         load = step.load
         load.flights = flights
         load.gate = self._gate
-        # A load within one that was let through by this gate needs no place of its own.
-        is_inner = any(outer.gate is self._gate for outer in loads_under_way())
+        # A load within one that was let through needs no place of its own.
+        is_inner = self._gate.is_passed
         try:
-            async with contextlib.nullcontext() if is_inner else self._passed():
+            async with contextlib.nullcontext() if is_inner else self._passed(flights):
                 with load.under_way():
                     # A list of its own: a loader may use it up.
                     return await self._functions.ask(loader, list(load.keys))
@@ -92,9 +91,9 @@ class AsyncDriver:
             return Failed(error)
 
     @contextlib.asynccontextmanager
-    async def _passed(self) -> AsyncIterator[None]:
+    async def _passed(self, flights: Collection[Flight]) -> AsyncIterator[None]:
         """Do what `LoadGate.passed` does, waiting for a place on the loop."""
-        with self._gate.queued() as queue:
+        with self._gate.queued(flights) as queue:
             deadline = time.monotonic() + self._gate.patience
             while not queue.is_in:
                 left = deadline - time.monotonic()

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 from greencache.flight import Flight
 from greencache.loading.gate import LoadGate
-from greencache.loading.load import loads_under_way
 from greencache.loading.steps import Call, Failed, LoaderError, Pause, Steps
 from greencache.typing import BatchLoader, Seconds
 
@@ -60,10 +59,10 @@ class Driver:
         load = step.load
         load.flights = flights
         load.gate = self.gate
-        # A load within one that was let through by this gate needs no place of its own.
-        is_inner = any(outer.gate is self.gate for outer in loads_under_way())
+        # A load within one that was let through needs no place of its own.
+        is_inner = self.gate.is_passed
         try:
-            with contextlib.nullcontext() if is_inner else self.gate.passed(), load.under_way():
+            with contextlib.nullcontext() if is_inner else self.gate.passed(flights), load.under_way():
                 # A list of its own: a loader may use it up.
                 return loader(list(load.keys))
         except Exception as error:

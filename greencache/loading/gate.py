@@ -4,11 +4,13 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol, TypeAlias
 
 from greencache.errors import ConfigurationError, LoadTimeoutError
+from greencache.flight import Flight
 from greencache.forks import after_fork_in_child
+from greencache.loading.load import loads_under_way
 from greencache.typing import Seconds
 
 __all__ = ["LOOK_AGAIN", "Door", "LoadGate", "Queue"]
@@ -36,7 +38,8 @@ class LoadGate:
     thrown into a thread or greenlet can come between a place and its record.
 
     A load that begins within another one needs no place: it belongs to one that was let through, and if it
-    waited, loads within loads could hold all places and wait for each other.
+    waited, loads within loads could hold all places and wait for each other. For the same reason one that
+    waits is let through as soon as a load within another one waits for its flight.
 
     Args:
         limit: How many loads may run at once; `None` for any number.
@@ -58,14 +61,22 @@ class LoadGate:
         # The parent's loads do not run in the child. One that forked leaves by the dict it came in by.
         self._arrivals: _Arrivals = {}
 
+    @property
+    def is_passed(self) -> bool:
+        """Whether the caller runs within a load that was let through."""
+        return any(load.gate is self for load in loads_under_way())
+
     @contextlib.contextmanager
-    def passed(self) -> Iterator[None]:
+    def passed(self, flights: Collection[Flight] = ()) -> Iterator[None]:
         """Hold a place while the body runs; wait for it on this thread.
+
+        Args:
+            flights: What is loaded; it is let through when one of them becomes urgent.
 
         Raises:
             LoadTimeoutError: If no place became free in time; the body has not run.
         """
-        with self.queued() as queue:
+        with self.queued(flights) as queue:
             deadline = time.monotonic() + self.patience
             while not queue.is_in:
                 left = deadline - time.monotonic()
@@ -80,10 +91,13 @@ class LoadGate:
             yield
 
     @contextlib.contextmanager
-    def queued(self) -> Iterator["Queue"]:
+    def queued(self, flights: Collection[Flight] = ()) -> Iterator["Queue"]:
         """Stand in the queue, and then hold a place, while the body runs."""
-        limit, arrivals, queue = self.limit, self._arrivals, Queue(self.limit, self._arrivals)
+        limit, arrivals = self.limit, self._arrivals
+        queue = Queue(limit, arrivals, flights)
         try:
+            for flight in flights:
+                flight.on_urgent = queue.open_door
             if limit is not None:
                 arrivals[queue] = None
             yield queue
@@ -104,23 +118,30 @@ class LoadGate:
 class Queue:
     """A load's place in the queue."""
 
-    __slots__ = ("_arrivals", "_limit")
+    __slots__ = ("_arrivals", "_flights", "_limit")
 
-    def __init__(self, limit: int | None, arrivals: _Arrivals) -> None:
+    def __init__(self, limit: int | None, arrivals: _Arrivals, flights: Collection[Flight]) -> None:
         self._limit = limit
         self._arrivals = arrivals
+        self._flights = flights
 
     @property
     def is_in(self) -> bool:
         """Whether it is let through."""
+        if self._limit is None or any(flight.is_urgent for flight in self._flights):
+            return True
         # Copied in one atomic step. Places only move up, so who is in stays in.
-        return self._limit is None or self in list(self._arrivals)[: self._limit]
+        return self in list(self._arrivals)[: self._limit]
 
     def waits_at(self, door: Door) -> bool:
         """Wait at a door from now on, and return whether there is nothing to wait for any more."""
         self._arrivals[self] = door
-        # Who left before the door could be seen has not opened it.
+        # Who left, or urged, before the door could be seen has not opened it.
         return self.is_in
+
+    def open_door(self) -> None:
+        """Let it look again whether it is in."""
+        _open(self._arrivals.get(self))
 
 
 def _require_limit(limit: object) -> None:
@@ -137,7 +158,11 @@ def _require_patience(patience: object) -> None:
 
 def _wake_first(limit: int, arrivals: _Arrivals) -> None:
     for door in list(arrivals.values())[:limit]:
-        if door is not None:
-            # Somebody who left at the same time may have opened it.
-            with contextlib.suppress(RuntimeError):
-                door.release()
+        _open(door)
+
+
+def _open(door: Door | None) -> None:
+    if door is not None:
+        # Somebody else may have opened it at the same time.
+        with contextlib.suppress(RuntimeError):
+            door.release()

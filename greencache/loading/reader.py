@@ -108,6 +108,10 @@ class Reader:
         for key in keys:
             flight, is_leader = self.flights.join(key, inside)
             (led if is_leader else joined)[key] = flight
+        if self.driver.gate.is_passed:
+            # They may be waiting for the very place that the caller's load holds.
+            for flight in joined.values():
+                flight.urge()
         return led, joined
 
     # -- leading ---------------------------------------------------------------------------------------

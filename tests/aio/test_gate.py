@@ -139,3 +139,45 @@ def test_a_load_that_is_cancelled_while_it_queues_leaves_the_queue(run, make_cac
     release.set()
     thread.join()
     assert run(cache.get_or_load("b", load_nothing)) == "value"
+
+
+def test_a_load_that_another_load_waits_for_needs_no_place(run, make_cache):
+    """Of tasks, of threads, or of both: they would wait for each other."""
+    cache = make_cache(max_concurrent_loads=1)
+
+    async def main():
+        loader, may_ask = HeldLoader(), asyncio.Event()
+
+        async def outer():
+            loader.begun.set()
+            await may_ask.wait()
+            return await cache.get_or_load("shared", load_nothing)
+
+        first = asyncio.create_task(cache.get_or_load("outer", outer))
+        await loader.begun.wait()
+        second = asyncio.create_task(on_thread(cache.blocking.get_or_load, "shared", lambda: "queued"))
+        gate = cache._engine.reader.driver.gate
+        await soon(lambda: len(gate._arrivals) == 2, "the thread queues")
+        may_ask.set()
+        async with asyncio.timeout(20):
+            assert await asyncio.gather(first, second) == ["queued", "queued"]
+
+    run(main())
+
+
+def test_loads_that_depend_on_one_another_do_so_through_a_gate_for_one(run, make_cache):
+    """However they are entangled."""
+    cache = make_cache(max_concurrent_loads=1)
+
+    async def load(depth):
+        await asyncio.sleep(0)
+        if depth == 20:
+            return 0
+        return 1 + await cache.get_or_load(f"k{depth + 1}", functools.partial(load, depth + 1))
+
+    async def main():
+        starts = [cache.get_or_load(f"k{n}", functools.partial(load, n)) for n in reversed(range(20))]
+        async with asyncio.timeout(20):
+            assert await asyncio.gather(*starts) == list(range(1, 21))
+
+    run(main())
