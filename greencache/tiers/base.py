@@ -219,6 +219,14 @@ class Landing(Protocol):
 
     on_landed: LandedHandler | None
 
+    def note_waiting(self, keys: Iterable[Key]) -> None:
+        """Note for a while that somebody waits for these keys.
+
+        Who looks for them once more after that misses nothing: what has landed before is there, and whoever
+        lands later finds the note.
+        """
+        ...
+
 
 @runtime_checkable
 class Installable(Protocol):

@@ -103,10 +103,7 @@ class RedisTier:
         return found
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
-        """Return leases on the keys that nobody else has a lease on.
-
-        Who is refused is noted as waiting: whoever lands after that tells `on_landed`.
-        """
+        """Return leases on the keys that nobody else has a lease on."""
         batch = new_batch()
         tokens = {key: f"{batch}-{number:x}" for number, key in enumerate(dict.fromkeys(keys))}
         replies = self._manager.execute_many(
@@ -118,13 +115,21 @@ class RedisTier:
         refused = [key for key, reply in zip(tokens, replies, strict=True) if not reply]
         if not refused:
             return dict(tokens)
-        notes = [(b"SET", self._names.waiters(key), b"1", b"PX", self._lease_ms) for key in refused]
         # A SET NX that was sent twice is refused by its own first arrival: read back whose lease it is.
-        holders = self._manager.execute_many([*notes, *((b"GET", self._names.lease(k)) for k in refused)])
-        for key, holder in zip(refused, holders[len(notes) :], strict=True):
+        holders = self._manager.execute_many([(b"GET", self._names.lease(key)) for key in refused])
+        for key, holder in zip(refused, holders, strict=True):
             if holder != tokens[key].encode():
                 del tokens[key]
         return dict(tokens)
+
+    def note_waiting(self, keys: Iterable[Key]) -> None:
+        """Note that somebody waits for the keys: who lands one within `lease_ttl` tells its `on_landed`.
+
+        A note that arrives twice is the same note; one that arrives late may wake nobody.
+        """
+        self._manager.execute_many(
+            [(b"SET", self._names.waiters(key), b"1", b"PX", self._lease_ms) for key in keys]
+        )
 
     def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key]:
         """Store entries whose lease is still good, in one round trip, and return the keys stored.

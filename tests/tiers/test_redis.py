@@ -13,7 +13,7 @@ from greencache.events import NullRecorder
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
 from greencache.testing import FakeClock, wait_until
-from greencache.tiers.base import StampStore, Status, Tier, TierUsage
+from greencache.tiers.base import Landing, StampStore, Status, Tier, TierUsage
 from greencache.tiers.border import Border
 from greencache.tiers.redis import RedisTier
 from greencache.typing import CacheTier
@@ -314,6 +314,55 @@ class TestLeases:
         assert set(tier.reserve_many(["k"])) == {"k"}
 
 
+class TestLanding:
+    @pytest.fixture
+    def landed(self, tier):
+        """What the tier tells of keys that somebody waits for."""
+        told = []
+        tier.on_landed = told.extend
+        return told
+
+    def test_it_is_a_tier_that_knows_who_waits(self, tier):
+        """It has what the protocol asks for."""
+        assert isinstance(tier, Landing)
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            lambda tier, entry, leases: fill(tier, "k", entry(1), leases),
+            lambda tier, entry, leases: tier.release_many(leases),
+        ],
+        ids=["filled", "given up"],
+    )
+    def test_who_ends_a_lease_is_told_of_those_who_have_noted_that_they_wait(
+        self, tier, make_tier, entry, landed, end
+    ):
+        """However often they have, it is told once."""
+        leases = tier.reserve_many(["k"])
+        for _ in range(2):
+            make_tier().note_waiting(["k", "other"])
+        end(tier, entry, leases)
+        assert landed == ["k"]
+        fill(tier, "k", entry(2))
+        assert landed == ["k"]
+
+    def test_who_is_refused_a_lease_is_not_taken_for_waiting(self, tier, make_tier, entry, landed):
+        """A mere `get`, or a tier that elects nobody, would have it announced to nobody."""
+        leases = tier.reserve_many(["k"])
+        assert make_tier().reserve_many(["k"]) == {}
+        fill(tier, "k", entry(1), leases)
+        assert landed == []
+
+    def test_a_note_ends_by_itself(self, make_tier, manager):
+        """Who waits no longer is not told for ever."""
+        make_tier(lease_ttl=0.05).note_waiting(["k"])
+        wait_until(lambda: not manager.execute("EXISTS", "gc:w:{app:k}"), reason="the note has ended")
+
+    def test_nobody_waits_for_no_keys(self, tier):
+        """An empty note is none."""
+        tier.note_waiting([])
+
+
 class TestWriting:
     def test_a_put_replaces_what_is_there(self, tier, entry):
         """The last put counts."""
@@ -580,6 +629,7 @@ class TestTheRest:
             lambda: tier.get_many(["k"]),
             lambda: tier.get_many(["k", "l"]),
             lambda: tier.reserve_many(["k"]),
+            lambda: tier.note_waiting(["k"]),
             lambda: tier.fill_many({"k": entry(1)}, {"k": "lease"}),
             lambda: tier.release_many({"k": "lease"}),
             lambda: tier.put_many({"k": entry(1)}),
