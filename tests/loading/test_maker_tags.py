@@ -73,7 +73,7 @@ def test_what_was_invalidated_since_the_load_began_is_not_stored(who, knows, for
 
     assert cache.get_or_load("k", tagging("late", then=invalidate)) == "value"
     assert other.get("k", MISSING) is MISSING
-    for tier in cache._engine.stack.shared:
+    for tier in other._engine.stack.shared:
         assert not any(tier.look(["k"]))
     if is_heard or other is cache:
         assert cache.get("k", MISSING) is MISSING

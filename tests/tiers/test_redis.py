@@ -1,6 +1,7 @@
 """The Redis tier, against a real server."""
 
 import math
+import os
 import threading
 
 import pytest
@@ -362,6 +363,56 @@ class TestLanding:
         """An empty note is none."""
         tier.note_waiting([])
 
+    def test_only_of_keys_that_somebody_waits_for_is_told(self, tier, make_tier, entry, landed):
+        """All at once."""
+        leases = tier.reserve_many(["a", "b", "c"])
+        make_tier().note_waiting(["a", "c"])
+        tier.fill_many({"a": entry(1), "b": entry(2), "c": entry(3)}, leases)
+        assert landed == ["a", "c"]
+
+    def test_a_lease_on_what_is_too_large_is_given_up_and_told(self, make_tier, entry):
+        """Nothing is going to land."""
+        tier, landed = make_tier(max_size=1_000), []
+        tier.on_landed = landed.extend
+        leases = tier.reserve_many(["k"])
+        make_tier().note_waiting(["k"])
+        assert tier.fill_many({"k": entry("x" * 2_000)}, leases) == set()
+        assert landed == ["k"]
+
+    def test_a_fill_or_release_that_is_refused_tells_nothing(self, tier, make_tier, entry, landed):
+        """The lease is another's by now, and who waits waits for that one."""
+        leases, other = tier.reserve_many(["k"]), make_tier()
+        other.drop_many(["k"])
+        assert other.reserve_many(["k"])
+        make_tier().note_waiting(["k"])
+        assert tier.fill_many({"k": entry("old")}, leases) == set()
+        tier.release_many(leases)
+        assert landed == []
+
+    def test_nobody_need_listen(self, make_tier, entry):
+        """A tier by itself is a tier."""
+        tier = make_tier()
+        leases = tier.reserve_many(["a", "b"])
+        make_tier().note_waiting(["a", "b"])
+        assert tier.fill_many({"a": entry(1)}, leases) == {"a"}
+        tier.release_many(leases)
+
+    def test_a_note_is_no_key_and_no_lease(self, tier, make_tier):
+        """It is found by no scan, and hides nothing."""
+        make_tier().note_waiting(["k"])
+        assert [key for page in tier.scan_keys(Pattern("*")) for key in page] == []
+        assert tier.drop_matching(Pattern("*")) == 0
+        assert tier.usage().entries == 0
+        assert set(tier.reserve_many(["k"])) == {"k"}
+
+    def test_a_token_says_who_holds_a_lease(self, tier, manager):
+        """For people who ask."""
+        tier.reserve_many(["k"])
+        host, pid, rest = manager.execute("GET", "gc:l:{app:k}").decode().split(":")
+        assert host
+        assert rest
+        assert int(pid) == os.getpid()
+
 
 class TestWriting:
     def test_a_put_replaces_what_is_there(self, tier, entry):
@@ -420,22 +471,46 @@ class TestDropping:
         assert set(tier.reserve_many(["a", "c"])) == {"a", "c"}
         assert tier.counters.drops == 2
 
-    def test_no_fill_comes_between_the_halves_of_a_drop(self, make_tier, manager, entry):
-        """Leases go before values: else a fill in between would survive the drop."""
-
-        def one_by_one(_, commands, **options):
-            replies = []
-            for command in commands:
-                replies.append(manager.execute(*command))
-                fill(other, "k", entry("old"), leases)
-            return replies
-
-        other = make_tier()
-        other.put_many({"k": entry("old")})
-        leases = other.reserve_many(["k"])
-        tier = make_tier(through=Spy(manager, execute_many=one_by_one))
+    def test_a_drop_removes_the_value_and_its_lease_in_one_step(self, make_tier, manager, entry):
+        """Nobody can reserve between the two and fill what the drop then leaves."""
+        spy = Spy(manager)
+        tier = make_tier(through=spy)
+        tier.put_many({"k": entry(1)})
+        leases = tier.reserve_many(["k"])
+        spy.called.clear()
         assert tier.drop_many(["k"]) == 1
-        assert other.get_many(["k"]) == {}
+        assert [name for name, *_ in spy.called] == ["run_script_many"]
+        assert not manager.execute("EXISTS", "gc:v:{app:k}", "gc:l:{app:k}")
+        assert fill(tier, "k", entry("old"), leases) == set()
+
+    def test_a_load_that_begins_after_a_drop_is_never_refused_by_it(self, make_tier, entry):
+        """However many drop and load at once: what was reserved after the last drop is stored."""
+        dropping, loading, stop = make_tier(), make_tier(), threading.Event()
+        refused_alone = []
+
+        def load():
+            while not stop.is_set():
+                leases = loading.reserve_many(["k"])
+                if leases:
+                    loading.fill_many({"k": entry(1)}, leases)
+            # Nobody drops any more.
+            leases = loading.reserve_many(["k"])
+            if fill(loading, "k", entry("last"), leases) != {"k"}:
+                refused_alone.append(1)
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        for _ in range(300):
+            dropping.drop_many(["k"])
+        stop.set()
+        thread.join(10)
+        assert not refused_alone
+        assert values(dropping.get_many(["k"])) == {"k": "last"}
+
+    def test_many_drops_count_what_there_was(self, tier, entry):
+        """Each key once, and none that was not there."""
+        tier.put_many({f"k{number}": entry(number) for number in range(500)})
+        assert tier.drop_many([*(f"k{number}" for number in range(500)), "k0", "missing"]) == 500
 
     def test_a_pattern_takes_what_matches_and_nothing_else(self, tier, make_tier, manager, entry):
         """Other namespaces, others' keys and stamps stay, and so does what only the server's glob finds."""
