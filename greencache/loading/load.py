@@ -22,7 +22,7 @@ def current_load() -> "Load":
     Raises:
         InvalidArgumentError: If no loader of greencache is running in this thread, greenlet or task.
     """
-    load = _current.get()
+    load = next(loads_under_way(), None)
     if load is None:
         raise InvalidArgumentError("expected to be called by a loader, while it runs; no load is under way")
     return load
@@ -81,7 +81,19 @@ class Load(Remarks):
         owner: What stands for the cache that loads.
     """
 
-    __slots__ = ("_now", "_of", "cost", "flights", "gate", "has_begun", "keys", "outer", "owner", "stale")
+    __slots__ = (
+        "_now",
+        "_of",
+        "cost",
+        "flights",
+        "gate",
+        "has_begun",
+        "has_ended",
+        "keys",
+        "outer",
+        "owner",
+        "stale",
+    )
 
     def __init__(
         self,
@@ -94,6 +106,7 @@ class Load(Remarks):
         self.keys = tuple(keys)
         self.stale = stale
         self.has_begun = False
+        self.has_ended = False
         self.cost: Seconds = 0.0
         self.flights: Collection[Flight] = ()
         self.gate: object = None
@@ -138,6 +151,7 @@ class Load(Remarks):
             yield
         finally:
             self.cost = self._now() - started
+            self.has_ended = True
             # An exception thrown in from outside may end the body in another context than it began in.
             with contextlib.suppress(ValueError):
                 _current.reset(token)
@@ -147,7 +161,9 @@ def loads_under_way() -> Iterator[Load]:
     """Yield the loads that the caller runs in, from the innermost outward."""
     load = _current.get()
     while load is not None:
-        yield load
+        # A task that the loader has begun, and that goes on after it, is no part of the load any more.
+        if not load.has_ended:
+            yield load
         load = load.outer
 
 

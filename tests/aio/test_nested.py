@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
-from tests.aio.loaders import LONGEST
+from greencache import current_load
+from greencache.errors import InvalidArgumentError
+from tests.aio.loaders import LONGEST, soon
 
 
 @pytest.mark.parametrize("verb", ["get_or_load", "get_or_load_many"])
@@ -68,3 +70,25 @@ def test_loaders_that_block_on_the_load_of_a_task_do_not_keep_it_from_its_thread
             await main()
 
     run(in_time())
+
+
+def test_a_task_that_outlives_the_loader_which_began_it_is_no_part_of_its_load(run, make_cache):
+    """It may remark on nothing any more, and what it loads queues as anybody's."""
+    cache, tasks = make_cache(max_concurrent_loads=1), []
+
+    async def go_on():
+        assert current_load().keys == ("key",)
+        await soon(lambda: cache._engine.peek("key") is not None, "the load has ended")
+        with pytest.raises(InvalidArgumentError):
+            current_load()
+        assert not cache._engine.reader.driver.gate.is_passed
+
+    async def load():
+        tasks.append(asyncio.create_task(go_on()))
+        await asyncio.sleep(0)
+
+    async def main():
+        await cache.get_or_load("key", load)
+        await tasks[0]
+
+    run(main())
