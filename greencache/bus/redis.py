@@ -116,9 +116,7 @@ class RedisBus:
         if self._handler is None or (thread is not None and thread.is_alive()):
             return
         with self._lock:
-            # Looked at again: whoever had the lock before may have started it.
-            is_listening = self._thread is not None and self._thread.is_alive()
-            if not is_listening and not self._is_closed:
+            if not (self._is_closed or (self._thread and self._thread.is_alive())):  # started meanwhile
                 self._was_patched = is_patched()
                 self._thread = threading.Thread(
                     target=self._listen, args=(self._handler, self._stop), name="greencache-bus", daemon=True
