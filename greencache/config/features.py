@@ -90,7 +90,7 @@ class DefaultsConfig(Settings):
     beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     negative_ttl: OptionalDuration = None
     retry_after: Annotated[float, BeforeValidator(parse_duration)] = 0.0
-    soft_timeout: OptionalDuration = None
+    soft_timeout: Annotated[float | None, BeforeValidator(parse_optional_duration)] = None
     hard_timeout: OptionalDuration = None
 
     @model_validator(mode="after")

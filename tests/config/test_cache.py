@@ -368,3 +368,42 @@ def test_a_configuration_opens_nothing():
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
         == "\n"
     )
+
+
+def test_the_defaults_of_loads_are_options():
+    """What nothing is said of is unset, so that it costs nothing."""
+    options = CacheConfig().defaults.options()
+    for name in ("beta", "negative_ttl", "retry_after", "soft_timeout", "hard_timeout"):
+        assert getattr(options, name) is UNSET
+    config = CacheConfig(
+        defaults={
+            "beta": 1.5,
+            "negative_ttl": "30s",
+            "retry_after": "5s",
+            "soft_timeout": "100ms",
+            "hard_timeout": "2s",
+        }
+    )
+    options = config.defaults.options()
+    assert (options.beta, options.refresh_ahead) == (1.5, UNSET)
+    assert (options.negative_ttl, options.retry_after) == (30.0, 5.0)
+    assert (options.soft_timeout, options.hard_timeout) == (0.1, 2.0)
+    assert CacheConfig(defaults={"soft_timeout": 0}).defaults.options().soft_timeout == 0
+    assert CacheConfig(defaults={"beta": 0, "refresh_ahead": 0.8}).defaults.options().refresh_ahead == 0.8
+
+
+@pytest.mark.parametrize(
+    "defaults",
+    [
+        {"beta": 1, "refresh_ahead": 0.8},
+        {"beta": -1},
+        {"beta": float("inf")},
+        {"beta": float("nan")},
+        {"retry_after": "-1s"},
+        {"soft_timeout": "soon"},
+        {"negative_ttl": -1},
+    ],
+)
+def test_defaults_of_loads_that_cannot_be_are_refused(defaults):
+    """Two ways to reload early are one too many."""
+    refused(CacheConfig.from_mapping, {"defaults": defaults}, {})

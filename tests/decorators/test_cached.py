@@ -491,3 +491,53 @@ def test_unset_is_not_passed_on(cache):
     """UNSET means: the cache decides."""
     cached(UNSET, cache_manager=cache, prefix="f")(lambda: 1)()
     assert cache.options == [{}]
+
+
+LOADING = {
+    "negative_ttl": 30.0,
+    "retry_after": 5.0,
+    "soft_timeout": 0.5,
+    "hard_timeout": 2.0,
+    "beta": 1.5,
+    "stale_ttl": 100.0,
+}
+
+
+def test_options_of_loads_reach_the_cache(cache):
+    """Those that were given, and no others."""
+
+    @cached(cache_manager=cache, key="k", **LOADING)
+    def load():
+        return 1
+
+    assert load() == 1
+    assert {name: cache.options[0][name] for name in LOADING} == LOADING
+    given = {name for name, value in cache.options[0].items() if value is not UNSET and value is not None}
+    assert given <= {*LOADING, "tags"}
+
+
+@pytest.mark.parametrize("options", [{"soft_timeout": -1}, {"beta": -1}, {"beta": 1, "refresh_ahead": 0.5}])
+def test_options_of_loads_are_checked_when_a_function_is_decorated(cache, options):
+    """Not when it is first called."""
+    with pytest.raises(InvalidOptionError):
+        cached(cache_manager=cache, **options)
+
+
+def test_a_decorated_function_may_remark_on_its_load():
+    """It is a loader; of what it declines nothing is kept."""
+    from greencache import CacheManager, current_load
+
+    calls = []
+    with CacheManager() as manager:
+
+        @cached(cache_manager=manager, hard_timeout=30.0, key="k")
+        def load():
+            calls.append(1)
+            current_load().tags.add("computed")
+            if len(calls) == 1:
+                current_load().decline()
+            return len(calls)
+
+        assert [load(), load(), load()] == [1, 2, 2]
+        manager.invalidate(tags=["computed"])
+        assert load() == 3
