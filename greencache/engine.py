@@ -8,26 +8,23 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from greencache.bus.base import Bus, NullBus
+from greencache.changes import ChangeApplier
 from greencache.clock import Clock, SystemClock
 from greencache.coherence import Coherence
 from greencache.entry import Entry, State, judge, present
-from greencache.errors import (
-    ConfigurationError,
-    InvalidArgumentError,
-    InvalidationPending,
-    TierUnavailableError,
-)
+from greencache.errors import ConfigurationError, InvalidArgumentError, InvalidationPending
 from greencache.events import NullRecorder, Recorder
-from greencache.health import HealthReport, count, examine, measure
+from greencache.health import HealthReport, count, examine, measure, refuse_unless_up
 from greencache.journal import Journal
 from greencache.keys import Pattern, check_namespace
 from greencache.loading import assemble
 from greencache.options import EntryOptions, check_duration
+from greencache.outbox.base import NullOutbox, OutboxFollower
 from greencache.receiver import Receiver
 from greencache.stamps import NAMESPACE, StampTable
 from greencache.stats import CacheStats, TierCounters
 from greencache.strategies import CacheAside, Strategy
-from greencache.tiers.base import Landing, Refreshable, Status, Tier, TierUsage
+from greencache.tiers.base import Landing, Refreshable, Tier, TierUsage
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.installer import Installer
 from greencache.tiers.memory import MemoryTier
@@ -46,8 +43,8 @@ class Engine:
     """One cache behind its verbs; takes checked keys and merged options.
 
     Args:
-        tiers, namespace, strategy, bus, max_staleness, patience, max_concurrent_loads, background_scope,
-            failover_window, recorder, clock: As of `CacheManager`.
+        tiers, namespace, strategy, bus, outbox, max_staleness, patience, max_concurrent_loads,
+            background_scope, failover_window, recorder, clock: As of `CacheManager`.
 
     Raises:
         ConfigurationError: If the parts do not fit together.
@@ -60,6 +57,7 @@ class Engine:
         namespace: str,
         strategy: Strategy | None,
         bus: Bus | None,
+        outbox: OutboxFollower | None,
         max_staleness: Seconds | None,
         patience: Seconds,
         max_concurrent_loads: int | None,
@@ -77,6 +75,7 @@ class Engine:
         self._failover_window = check_duration("failover_window", failover_window)
         self.clock = clock or SystemClock()
         self.bus = bus or NullBus()
+        self._outbox = outbox or NullOutbox()
         self.recorder = recorder or NullRecorder()
         self.journal = Journal(self.clock)
         memory, shared = sorted_tiers([MemoryTier(clock=self.clock)] if tiers is None else tiers)
@@ -116,6 +115,7 @@ class Engine:
             bus=self.bus,
             recorder=self.recorder,
         )
+        self._changes = ChangeApplier(self.stack, self._coherence)
         for guarded in self.stack.shared:
             if isinstance(guarded.tier, Landing):
                 guarded.tier.on_landed = self._coherence.announce_landed
@@ -226,18 +226,18 @@ class Engine:
     def start(self) -> None:
         """Listen to the bus, if that has not begun, or a fork has ended it, and install what is missing."""
         self.bus.start(self._receiver.receive, self._host)
+        self._outbox.start(self._changes)
         self._installer.attempt()
 
     def initialize(self, *, strict: bool) -> None:
         """Connect to all servers and start."""
         self.bus.start(self._receiver.receive, self._host)
         self._installer.install()
+        self._outbox.start(self._changes)
         self.bus.wait_joined(_LONGEST_JOIN)
-        for name, report in self.health().tiers.items():
-            if strict and report.status is not Status.UP:
-                is_down = report.status is Status.DOWN
-                problem = "is out of reach" if is_down else "is not as it is described"
-                raise TierUnavailableError(f"{name} {problem}: {report.error}")
+        report = self.health()
+        if strict:
+            refuse_unless_up(report)
 
     def stats(self) -> CacheStats:
         """Return the counts so far."""
@@ -245,7 +245,7 @@ class Engine:
 
     def health(self) -> HealthReport:
         """Ask every tier how it is doing."""
-        return examine(self.stack, self.stats())
+        return examine(self.stack, self.stats(), self._outbox.state())
 
     def usage(self) -> dict[CacheTier, TierUsage]:
         """Return what each tier that answers holds."""
@@ -264,6 +264,7 @@ class Engine:
 
     def close(self) -> None:
         """Finish background reloads, stop listening, and close the tiers."""
+        self._outbox.close()
         self.reader.close()
         self.bus.close()
         self.stack.close()

@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from greencache.errors import TierUnavailableError
 from greencache.stats import CacheStats, LoadCounters, TierStats
 from greencache.tiers.base import Status, TierUsage
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.stack import Stack
 from greencache.typing import CacheTier
 
-__all__ = ["HealthReport", "TierReport", "count", "examine", "measure", "overall"]
+__all__ = ["HealthReport", "TierReport", "count", "examine", "measure", "overall", "refuse_unless_up"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,23 +78,42 @@ def count(stack: Stack, loads: LoadCounters) -> CacheStats:
     return CacheStats(tiers, loads.snapshot())
 
 
-def examine(stack: Stack, stats: CacheStats) -> HealthReport:
-    """Ask every tier how it is doing; of two parts of a tier, the worse one speaks for both."""
+def examine(stack: Stack, stats: CacheStats, outbox: Mapping[str, object]) -> HealthReport:
+    """Ask every tier how it is doing; of two parts of a tier, the worse one speaks for both.
+
+    Args:
+        stack: The tiers.
+        stats: The counts so far.
+        outbox: How well the database is heard, which is told with L4.
+    """
     reports: dict[CacheTier, TierReport] = {}
     for tier in stack.tiers:
         health = tier.check()
+        heard = {"outbox": outbox} if outbox and tier.name is CacheTier.L4 else {}
         report = TierReport(
             status=health.status,
             latency_ms=health.latency_ms,
             hit_rate=stats[tier.name].hit_rate,
             error=health.error,
             waiting=tier.waiting if isinstance(tier, GuardedTier) else (),
-            detail=health.detail,
+            detail={**health.detail, **heard},
         )
         known = reports.get(tier.name)
         if known is None or known.status is Status.UP:
             reports[tier.name] = report
     return HealthReport(overall([report.status for report in reports.values()]), reports)
+
+
+def refuse_unless_up(report: HealthReport) -> None:
+    """Make sure that every tier is as it should be.
+
+    Raises:
+        TierUnavailableError: If one is not.
+    """
+    for name, tier in report.tiers.items():
+        if tier.status is not Status.UP:
+            problem = "is out of reach" if tier.status is Status.DOWN else "is not as it is described"
+            raise TierUnavailableError(f"{name} {problem}: {tier.error}")
 
 
 def measure(stack: Stack) -> dict[CacheTier, TierUsage]:

@@ -15,6 +15,7 @@ from greencache.config import CacheConfig, RedisConfig, ServerConfig
 from greencache.errors import ConfigurationError
 from greencache.events import Recorder
 from greencache.manager import CacheManager
+from greencache.outbox.listener import OutboxListener
 from greencache.stats import TierCounters
 from greencache.strategies import CacheAside, Strategy, WriteThrough
 from greencache.tiers.base import Tier
@@ -54,6 +55,7 @@ class Builder:
         self._recorder = recorder or recorder_of(config, clock)
         self._codec = codec_of(config, types, clock)
         self._redis: list[RedisManager] = []
+        self._postgres: PostgresManager | None = None
 
     def cache(self, cls: type[M], arguments: Mapping[str, Any]) -> M:
         """Return the cache, with some arguments given instead of those that the settings make."""
@@ -64,6 +66,7 @@ class Builder:
             "namespace": config.namespace,
             "strategy": _STRATEGIES[config.strategy](),
             "bus": bus,
+            "outbox": self._outbox(),
             "defaults": config.defaults.options(),
             "max_staleness": config.bus.max_staleness,
             "max_concurrent_loads": config.max_concurrent_loads,
@@ -126,7 +129,7 @@ class Builder:
             if self._views:
                 raise ConfigurationError("views need PostgreSQL: expected the address of L4, got none")
             return []
-        manager = PostgresManager(
+        manager = self._postgres = PostgresManager(
             address_of(config),
             timeout=config.deadline,
             statement_timeout=config.timeout,
@@ -180,6 +183,19 @@ class Builder:
             recorder=self._recorder,
             max_staleness=config.max_staleness,
             heartbeat=config.heartbeat,
+        )
+
+    def _outbox(self) -> OutboxListener | None:
+        """Return what hears the database, if there is one."""
+        config = self._config.l4
+        if self._postgres is None or not config.listen:
+            return None
+        return OutboxListener(
+            self._postgres,
+            namespace=self._config.namespace,
+            clock=self._clock,
+            recorder=self._recorder,
+            poll_interval=config.poll_interval,
         )
 
     def _connection(self, config: ServerConfig) -> dict[str, Any]:

@@ -118,3 +118,5 @@ class L4Config(ServerConfig):
     url: Annotated[PostgresUrl | None, BeforeValidator(PostgresUrl.parsed)] = None
     schema_name: Annotated[str, Field(min_length=1, max_length=63)] = "greencache"
     views: Annotated[tuple[ViewConfig, ...], BeforeValidator(json_list)] = ()
+    listen: bool = True
+    poll_interval: Duration = 1.0

@@ -15,6 +15,7 @@ from greencache.keys import check_key
 from greencache.manager.reads import Reads
 from greencache.manager.writes import Writes
 from greencache.options import EntryOptions
+from greencache.outbox.base import OutboxFollower
 from greencache.stats import CacheStats
 from greencache.strategies import Strategy
 from greencache.tiers.base import Tier, TierUsage
@@ -39,6 +40,7 @@ class CacheManager(Reads, Writes):
         namespace: Keeps this cache's keys apart from all others on the same servers.
         strategy: The order of reads and writes; cache-aside if not given.
         bus: Tells other processes what they must forget; needed when they share a tier.
+        outbox: Hears what watched tables of a database invalidate.
         defaults: Options of entries for which a call gives none.
         max_staleness: Seconds that a tag's stamp is believed while no bus vouches for it; `None` for ever.
             How long L1 is believed is the bus's own matter.
@@ -64,6 +66,7 @@ class CacheManager(Reads, Writes):
         namespace: str = "default",
         strategy: Strategy | None = None,
         bus: Bus | None = None,
+        outbox: OutboxFollower | None = None,
         defaults: EntryOptions | None = None,
         max_staleness: Seconds | None = 2.0,
         patience: Seconds = 30.0,
@@ -78,6 +81,7 @@ class CacheManager(Reads, Writes):
             namespace=namespace,
             strategy=strategy,
             bus=bus,
+            outbox=outbox,
             max_staleness=max_staleness,
             patience=patience,
             max_concurrent_loads=max_concurrent_loads,
