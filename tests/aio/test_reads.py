@@ -6,6 +6,8 @@ import pytest
 
 from greencache import MISSING
 from greencache.aio import CacheManager
+from tests.aio.loaders import on_thread
+from tests.loading.loaders import hear
 
 
 def _result_without_yielding(coroutine):
@@ -81,6 +83,7 @@ def test_a_value_that_is_found_below_is_in_memory_afterwards(run, make_cache, re
 
     async def main():
         await one.set("key", "value")
+        await on_thread(hear, other, one)
         assert await other.get("key") == "value"
         assert _result_without_yielding(other.get("key")) == "value"
 
