@@ -20,11 +20,15 @@ def current_load() -> "Load":
     """Return the load that the caller runs in, for a loader to look at and to remark on.
 
     Raises:
-        InvalidArgumentError: If no loader of greencache is running in this thread, greenlet or task.
+        InvalidArgumentError: If no loader of greencache is running in this thread, greenlet or task, or the
+            one that has begun it has ended.
     """
-    load = next(loads_under_way(), None)
+    load = _current.get()
     if load is None:
         raise InvalidArgumentError("expected to be called by a loader, while it runs; no load is under way")
+    if load.has_ended:
+        # Nor is it the one further out, if there is one: what is said now is not about that one's value.
+        raise InvalidArgumentError("expected to be called by a loader, while it runs; the load has ended")
     return load
 
 
@@ -82,6 +86,7 @@ class Load(Remarks):
     """
 
     __slots__ = (
+        "_keys",
         "_now",
         "_of",
         "cost",
@@ -112,6 +117,7 @@ class Load(Remarks):
         self.gate: object = None
         self.outer: Load | None = None
         self.owner = owner
+        self._keys = frozenset(self.keys)
         self._now = now
         self._of: dict[Key, Remarks] = {}
 
@@ -121,7 +127,7 @@ class Load(Remarks):
         Raises:
             InvalidArgumentError: If the key is none of those to be loaded.
         """
-        if key not in self.keys:
+        if key not in self._keys:
             raise InvalidArgumentError(f"expected one of the {len(self.keys)} keys that are being loaded")
         return self._of.setdefault(key, Remarks())
 
@@ -143,7 +149,7 @@ class Load(Remarks):
     @contextlib.contextmanager
     def under_way(self) -> Iterator[None]:
         """Be the current load while the body, which is the loader, runs; and note how long it takes."""
-        self.outer = _current.get()
+        self.outer = next(loads_under_way(), None)
         self.has_begun = True
         started = self._now()
         token = _current.set(self)

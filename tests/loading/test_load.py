@@ -1,12 +1,13 @@
 """What a loader may know of its load, and say of what it returns."""
 
+import contextvars
 import threading
 
 import pytest
 
 from greencache import MISSING, NOT_MODIFIED, CacheManager, current_load
 from greencache.errors import InvalidArgumentError, InvalidKeyError, InvalidOptionError
-from greencache.loading.load import loads_under_way
+from greencache.loading.load import Load, loads_under_way
 from tests.loading.loaders import HeldLoader, ask, await_joined
 
 STALE = {"ttl": 10, "stale_ttl": 100}
@@ -76,6 +77,40 @@ def test_another_thread_has_no_load(cache):
         return 1
 
     assert cache.get_or_load("k", load) == 1
+
+
+def test_what_a_loader_has_left_behind_runs_in_no_load_any_more(cache):
+    """A task of an event loop keeps its context; what it asks for later is no part of the load."""
+    left = []
+    cache.get_or_load("k", lambda: left.append(contextvars.copy_context()))
+    assert left[0].run(lambda: list(loads_under_way())) == []
+    with pytest.raises(InvalidArgumentError, match="has ended"):
+        left[0].run(current_load)
+
+
+def test_what_an_inner_loader_has_left_behind_is_part_of_the_outer_load_only(cache):
+    """The outer loader may be waiting for it. But what it says of its value is not said of the outer one."""
+    left = []
+
+    def load_outer():
+        cache.get_or_load("inner", lambda: left.append(contextvars.copy_context()))
+        with pytest.raises(InvalidArgumentError, match="has ended"):
+            left[0].run(current_load)
+        return left[0].run(lambda: [load.keys for load in loads_under_way()])
+
+    assert cache.get_or_load("outer", load_outer) == [("outer",)]
+
+
+def test_loads_that_are_begun_by_ended_ones_hold_on_to_none_of_them():
+    """Each may begin the next, for as long as the process runs."""
+
+    def begin_next(load):
+        with load.under_way():
+            return contextvars.copy_context()
+
+    first, second = Load(["a"], {}, lambda: 0.0), Load(["b"], {}, lambda: 0.0)
+    begin_next(first).run(begin_next, second)
+    assert second.outer is None
 
 
 def test_with_timeouts_a_loader_has_its_load_on_a_thread_of_the_caches(cache):
@@ -226,6 +261,25 @@ def test_keys_of_a_batch_are_remarked_on_one_by_one(cache, clock):
     assert cache.mget(["a", "c"]) == {"c": 1}
     cache.invalidate(tags=["all"])
     assert cache.mget(["c"]) == {}
+
+
+def test_remarks_on_each_of_many_keys_are_found_without_looking_through_all():
+    """Else a batch would cost as the square of its size."""
+    compared = []
+
+    class Counted(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            compared.append(other)
+            return str.__eq__(self, other)
+
+    keys = [Counted(f"k{number}") for number in range(1_000)]
+    load = Load(keys, {}, lambda: 0.0)
+    for key in keys:
+        load.of(key)
+    assert len(compared) < 10 * len(keys)
 
 
 def test_a_key_that_is_not_loaded_cannot_be_remarked_on(cache):
