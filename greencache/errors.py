@@ -106,7 +106,8 @@ class InvalidationPending(GreencacheError, ConnectionError):  # noqa: N818 -- a 
 
     Args:
         message: What could not be reached.
-        pending: For each tier's name, the keys or patterns that are queued for it.
+        pending: For each tier's name, what is queued for it: the first hundred drops, such as "key:a" or
+            "stamp:tag", and in a last line how many more.
     """
 
     def __init__(self, message: str, pending: dict[str, tuple[str, ...]] | None = None) -> None:

@@ -23,7 +23,7 @@ class TierReport:
         latency_ms: Milliseconds that the answer took; `None` when there was none.
         hit_rate: Part of this process's lookups that it answered, between 0 and 1.
         error: Why it is not up; empty when it is.
-        waiting: Drops that are queued for it.
+        waiting: Drops that are queued for it: the first hundred, and in a last line how many more.
         detail: What the server says of itself.
     """
 

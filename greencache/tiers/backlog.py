@@ -76,7 +76,7 @@ class Backlog:
 
     @property
     def waiting(self) -> tuple[str, ...]:
-        """The drops that wait for the tier, as text."""
+        """The drops that wait for the tier, as text: the first hundred, and how many more."""
         return self.pending.describe()
 
     def note(self, pending: Pending) -> None:
@@ -97,24 +97,26 @@ class Backlog:
         for _ in range(_MOST_ROUNDS):
             if not self.pending:
                 return True
-            pending = self.pending.begin()
-            if pending is None:
-                # Another thread replays; until it is done the tier may hold what was dropped.
-                return False
-            is_told = False
-            try:
-                is_told = self._attempt(functools.partial(self._tell, pending)) is not None
-            finally:
-                self.pending.end(pending if is_told else None)
-            if not is_told:
+            if not self._replay_once():
                 return False
         return not self.pending
+
+    def _replay_once(self) -> bool:
+        """Tell the tier what is queued now, and return whether it was told."""
+        pending, is_told = Pending(), False
+        try:
+            # If false, another thread replays; until it is done the tier may hold what was dropped.
+            if self.pending.begin(pending):
+                is_told = self._attempt(functools.partial(self._tell, pending)) is not None
+        finally:
+            self.pending.end(pending, is_told=is_told)
+        return is_told
 
     def close(self) -> None:
         """Try once more, and say what is lost."""
         self._replayer.close()
         if not self.replay():
-            detail = {"lost": self.waiting[:10], "count": len(self.waiting)}
+            detail = {"lost": self.waiting[:10], "count": len(self.pending)}
             self._recorder.record(Event(EventKind.INVALIDATION_LOST, self._tier.name, detail=detail))
 
     def _tell(self, pending: Pending) -> bool:

@@ -1,8 +1,9 @@
 """What a tier that is down must be told before it is read again."""
 
 import itertools
+import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from greencache.forks import after_fork_in_child
@@ -12,6 +13,10 @@ from greencache.typing import Key
 __all__ = ["Pending", "PendingDrops"]
 
 _Name = tuple[str, str]
+_HIDDEN: _Name = ("stamp", ANY_TAG)
+"""What is replaced along with others only, and so is not told of."""
+_MOST_TOLD = 100
+"""How many drops are named where people read it; of others it is only told how many there are."""
 
 
 class Pending:
@@ -54,7 +59,7 @@ class Pending:
         return dict(sorted(self._of_kind("stamp"), key=lambda pair: pair[0] != ANY_TAG))
 
     def describe(self) -> tuple[str, ...]:
-        """Return what waits as text, for an error message."""
+        """Return what waits as text, for an error message: the first hundred, and how many more."""
         return _described(self.queued)
 
 
@@ -77,53 +82,80 @@ class PendingDrops:
     def _reset_after_fork(self) -> None:
         # What was queued stays queued in the child too: replaying a drop twice is harmless.
         self._lock = threading.Lock()
-        self._is_replaying = False
+        self._replay: Pending | None = None
 
     def __bool__(self) -> bool:
         return bool(self._queued)
 
+    def __len__(self) -> int:
+        return _count(self._queued)
+
     def add(self, more: Pending) -> None:
         """Queue drops; one that is queued already is queued anew, since it may be under replay."""
-        is_full = len(self._queued) + len(more.queued) > self._capacity and (
-            len(self._queued.keys() | more.queued.keys()) > self._capacity
-        )
+        queued = self._queued
+        is_full = len(queued) + sum(name not in queued for name in more.queued) > self._capacity
         covering = self._collapse() if is_full else None
         with self._lock:
-            if covering is not None:
-                stamps = {name: each for name, each in self._queued.items() if name[0] == "stamp"}
-                self._queued = stamps
-                more = covering
             number = next(self._numbers)
+            if covering is not None:
+                # Cleared, not taken off one by one: what is under replay is covered by what is queued now.
+                kept = self._stamps_of(self._queued, more.queued)
+                self._queued = {}
+                more = Pending()
+                more.queued = kept | covering.queued
             self._queued.update({name: (number, payload) for name, (_, payload) in more.queued.items()})
 
-    def begin(self) -> Pending | None:
-        """Return what is queued, to the one caller at a time that replays it; `None` to all others."""
-        with self._lock:
-            if self._is_replaying:
-                return None
-            self._is_replaying = True
-            pending = Pending()
-            pending.queued = dict(self._queued)
-            return pending
+    def _stamps_of(self, *queues: Mapping[_Name, tuple[int, Any]]) -> dict[_Name, tuple[int, Any]]:
+        """Return the stamps of queues, which what covers keys need not cover; many as that of all tags."""
+        stamps = {name: each for queue in queues for name, each in queue.items() if name[0] == "stamp"}
+        # So that room is left: where they filled the queue, the next drop would collapse it again.
+        if len(stamps) > self._capacity // 2:
+            # Every entry carries the stamp of the namespace too.
+            return Pending(stamps={"": secrets.token_hex(8)}).queued
+        return stamps
 
-    def end(self, replayed: Pending | None) -> None:
-        """Take what was replayed off the queue, except what was queued anew meanwhile.
+    def begin(self, replay: Pending) -> bool:
+        """Let the one caller at a time that replays begin, and return whether this one may.
 
         Args:
-            replayed: What `begin` returned, if it has reached the tier; otherwise `None`.
+            replay: Receives what is queued. It stands for the caller, who can so end what has begun even if
+                a thread that is being ended never gets this answer.
         """
         with self._lock:
-            self._is_replaying = False
-            for name, (number, _) in (replayed.queued if replayed else {}).items():
+            if self._replay is not None:
+                return False
+            self._replay = replay
+            replay.queued = dict(self._queued)
+            return True
+
+    def end(self, replay: Pending, *, is_told: bool) -> None:
+        """Let others replay, and take what was replayed off the queue, except what was queued anew.
+
+        Args:
+            replay: As given to `begin`; nothing is done for one that was not let begin.
+            is_told: Whether it has reached the tier.
+        """
+        with self._lock:
+            if self._replay is not replay:
+                return
+            self._replay = None
+            for name, (number, _) in replay.queued.items() if is_told else ():
                 if self._queued.get(name, (0, None))[0] == number:
                     del self._queued[name]
 
     def describe(self) -> tuple[str, ...]:
-        """Return what is queued as text, for an error message."""
+        """Return what is queued as text, for an error message: the first hundred, and how many more."""
         with self._lock:
             return _described(self._queued)
 
 
-def _described(names: Iterable[_Name]) -> tuple[str, ...]:
-    # The tag without a name is the namespace; that of any tag is replaced along with others only.
-    return tuple(f"{kind}:{name}" if name else "everything" for kind, name in names if name != ANY_TAG)
+def _described(names: Collection[_Name]) -> tuple[str, ...]:
+    # The tag without a name is the namespace.
+    told = itertools.islice((name for name in names if name != _HIDDEN), _MOST_TOLD)
+    texts = [f"{kind}:{name}" if name else "everything" for kind, name in told]
+    more = _count(names) - len(texts)
+    return (*texts, f"… and {more} more") if more else tuple(texts)
+
+
+def _count(names: Collection[_Name]) -> int:
+    return len(names) - (_HIDDEN in names)

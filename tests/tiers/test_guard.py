@@ -11,7 +11,7 @@ from greencache.keys import Pattern
 from greencache.testing import FakeClock, wait_until
 from greencache.testing.doubles import DoubleRedisTier, RedisDouble
 from greencache.tiers.guarded import GuardedTier
-from greencache.tiers.pending import Pending
+from greencache.tiers.pending import Pending, PendingDrops
 from greencache.tiers.replayer import Replayer
 from greencache.typing import CacheTier
 
@@ -371,3 +371,31 @@ def test_a_replay_reaches_nearer_tiers_too():
     assert host.values
     assert mine._engine.stack.authority.replay()
     assert mine.get("a", MISSING) is MISSING
+
+
+def test_a_replay_that_is_ended_as_it_begins_leaves_the_next_one_free(scene, monkeypatch):
+    """A thread or greenlet can be ended anywhere; the tier would never be read again."""
+    begin = PendingDrops.begin
+
+    def begin_and_end(self, *args):
+        begin(self, *args)
+        monkeypatch.undo()
+        monkeypatch.setattr(Replayer, "wake", lambda *_, **__: None)
+        raise KeyboardInterrupt
+
+    scene.guarded.queue(Pending(keys=["a"]))
+    monkeypatch.setattr(PendingDrops, "begin", begin_and_end)
+    with pytest.raises(KeyboardInterrupt):
+        scene.guarded.replay()
+    assert scene.guarded.replay()
+    assert scene.guarded.waiting == ()
+
+
+def test_what_is_lost_at_the_end_is_counted(scene):
+    """The first ten are named."""
+    scene.tier.server.is_down = True
+    scene.guarded.drop_many([f"k{number}" for number in range(150)])
+    scene.guarded.close()
+    (event,) = [each for each in scene.notes.events if each.kind is EventKind.INVALIDATION_LOST]
+    assert event.detail["count"] == 150
+    assert event.detail["lost"] == tuple(f"key:k{number}" for number in range(10))

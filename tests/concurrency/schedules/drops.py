@@ -42,8 +42,8 @@ class AddAndReplay(Scene):
 
     def try_replay(self, me: int, *, fails: bool) -> None:
         """Replay once."""
-        pending = self.drops.begin()
-        if pending is None:
+        pending = Pending()
+        if not self.drops.begin(pending):
             return
         self.replaying.append(me)
         assert len(self.replaying) == 1, "two replay at once"
@@ -51,7 +51,7 @@ class AddAndReplay(Scene):
             for key in self.outdated.copy() if pending.patterns else pending.keys:
                 self.outdated.discard(key)
         self.replaying.remove(me)
-        self.drops.end(None if fails else pending)
+        self.drops.end(pending, is_told=not fails)
 
     def judge(self) -> None:
         """What the tier has and must forget is queued, and is forgotten by one more replay."""

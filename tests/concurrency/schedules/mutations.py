@@ -10,7 +10,7 @@ from greencache.flight import FlightTable
 from greencache.loading import gate
 from greencache.stamps import StampTable
 from greencache.tiers.memory import MemoryTier
-from greencache.tiers.pending import PendingDrops
+from greencache.tiers.pending import Pending, PendingDrops
 
 from . import drops, flights, gates, memory, stamps, workers
 from .harness import Scene
@@ -58,18 +58,18 @@ def _join_unlocked(self: FlightTable, key: str, inside: object = ()) -> object:
 _JOIN = FlightTable.join
 
 
-def _end_everything(self: PendingDrops, replayed: object) -> None:
+def _end_everything(self: PendingDrops, replay: Pending, *, is_told: bool) -> None:
     """Take what was replayed off the queue, queued anew or not."""
     with self._lock:
-        self._is_replaying = False
-        for name in replayed.queued if replayed else ():
+        self._replay = None
+        for name in replay.queued if is_told else ():
             self._queued.pop(name, None)
 
 
-def _begin_again(self: PendingDrops) -> object:
+def _begin_again(self: PendingDrops, replay: Pending) -> bool:
     """Let anybody replay."""
-    self._is_replaying = False
-    return _BEGIN(self)
+    self._replay = None
+    return _BEGIN(self, replay)
 
 
 _BEGIN = PendingDrops.begin
