@@ -170,6 +170,18 @@ class Breaker:
             if self._is_mine(self._status):
                 self._status = self._status._replace(state=BreakerState.OPEN, due=self._clock.now())
 
+    def sibling(self) -> "Breaker":
+        """Return a closed one of the same settings, which tells the same callables."""
+        breaker = Breaker(
+            self._threshold,
+            reset_after=self._reset_after,
+            max_reset_after=self._max_reset_after,
+            probe_timeout=self._probe_timeout,
+            clock=self._clock,
+        )
+        breaker._listeners = self._listeners
+        return breaker
+
     def hasten(self) -> None:
         """Let the next call pass as a probe: there is another server now."""
         with self._lock:

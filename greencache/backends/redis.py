@@ -6,14 +6,17 @@ from types import TracebackType
 from typing import Any, Self
 
 from greencache.backends.breaker import Breaker, BreakerState, OnChange
+from greencache.backends.redis_cluster import RedisCluster
 from greencache.backends.redis_connection import Parser, require_parser
 from greencache.backends.redis_deployment import Deployment, Topology
 from greencache.backends.redis_errors import is_unknown_script, without_errors
 from greencache.backends.redis_health import RedisHealth
 from greencache.backends.redis_listener import RedisListener
 from greencache.backends.redis_pool import ConnectionPool
-from greencache.backends.redis_protocol import Argument, pack
-from greencache.backends.redis_single import NodeSettings, SingleServer
+from greencache.backends.redis_protocol import Argument
+from greencache.backends.redis_scan import scan_node
+from greencache.backends.redis_settings import NodeSettings
+from greencache.backends.redis_single import SingleServer
 from greencache.backends.redis_watch import ServerWatch
 from greencache.backends.retry import RetryPolicy, Sleep
 from greencache.backends.scripts import Script
@@ -22,6 +25,9 @@ from greencache.errors import ConfigurationError, GreencacheError
 from greencache.typing import Seconds
 
 __all__ = ["RedisHealth", "RedisListener", "RedisManager"]
+
+_MOST_LOADS = 3
+"""How often a script is loaded for one call: another server may take over in between."""
 
 ScriptCall = tuple[Sequence[Argument], Sequence[Argument]]
 """The keys and the arguments of one run of a script."""
@@ -34,7 +40,8 @@ class RedisManager:
 
     Args:
         url: redis://[user:password@]host[:port][/db], or unix://[user:password@]/path[?db=0]; sentinels as
-            redis+sentinel://[user:password@]host[:port],…/service[/db]; rediss for redis means TLS.
+            redis+sentinel://[user:password@]host[:port],…/service[/db], nodes of a Cluster as
+            redis+cluster://[user:password@]host[:port],…; rediss for redis means TLS.
         timeout: Seconds for one attempt, from the first byte sent to the last one read.
         connect_timeout: Seconds for connecting and logging in, within `timeout`.
         deadline: Seconds for a call with all its attempts, unless the call says otherwise.
@@ -88,9 +95,8 @@ class RedisManager:
             sleep=sleep,
             parser=parser,
         )
-        if self._deployment.topology is Topology.CLUSTER:
-            raise ConfigurationError("cluster is not supported yet; give one server, or sentinels")
-        self._servers = SingleServer(self._deployment, settings, self.breaker)
+        kind = RedisCluster if self._deployment.topology is Topology.CLUSTER else SingleServer
+        self._servers: RedisCluster | SingleServer = kind(self._deployment, settings, self.breaker)
 
     def __repr__(self) -> str:
         return f"RedisManager({self.address}, {self.state})"
@@ -114,9 +120,9 @@ class RedisManager:
         return self._deployment.member.db
 
     @property
-    def pool(self) -> ConnectionPool:
-        """Its connections, to be looked at."""
-        return self._servers.node.pool
+    def pools(self) -> Sequence[ConnectionPool]:
+        """Its connections, to be looked at; those to each primary of a Cluster apart."""
+        return self._servers.pools
 
     @property
     def watch(self) -> ServerWatch:
@@ -126,12 +132,12 @@ class RedisManager:
     @property
     def state(self) -> BreakerState:
         """What the circuit breaker does with calls."""
-        return self.breaker.state
+        return self._servers.state
 
     @property
     def is_open(self) -> bool:
         """Whether calls are turned away because the server is down."""
-        return self.breaker.is_open
+        return self._servers.state is not BreakerState.CLOSED
 
     def execute(self, *command: Argument, deadline: Seconds | None = None, repeatable: bool = True) -> Any:
         """Run one command.
@@ -222,7 +228,10 @@ class RedisManager:
         commands = [("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls]
         run = self._servers.execute_many
         replies = run(commands, end - self._clock.now(), repeatable=repeatable)
-        if unknown := [index for index, reply in enumerate(replies) if is_unknown_script(reply)]:
+        for _ in range(_MOST_LOADS):
+            unknown = [index for index, reply in enumerate(replies) if is_unknown_script(reply)]
+            if not unknown:
+                break
             # Nothing of these has run, so to run them now repeats nothing.
             load = ("SCRIPT", "LOAD", script.text)
             again = [load, *(commands[index] for index in unknown)]
@@ -241,16 +250,8 @@ class RedisManager:
         Raises:
             TierUnavailableError: As for `execute`, at any batch.
         """
-        for node in self._servers.nodes:
-            cursor: bytes | int = 0
-            while True:
-                packed = pack(("SCAN", cursor, "MATCH", match, "COUNT", count))
-                (reply,) = without_errors(node.exchange(packed, 1, self._deadline, repeatable=True))
-                cursor, keys = reply
-                if keys:
-                    yield keys
-                if int(cursor) == 0:
-                    break
+        for node in self._servers.primaries(self._deadline):
+            yield from scan_node(node, match, count, self._deadline)
 
     def await_replica(self, mark: Argument, timeout: Seconds) -> bool:
         """Return whether a replica has all that was written so far, waiting for it; raises as `execute` does.

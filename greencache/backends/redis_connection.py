@@ -131,12 +131,21 @@ class GuardedConnection(AbstractConnection):
             OSError: The connection broke or the deadline passed.
             redis.RedisError: The same, or what came is no reply.
         """
+        self.send(packed, deadline)
+        return self.receive(count, deadline)
+
+    def send(self, packed: bytes, deadline: Seconds) -> None:
+        """Do the first half of an exchange; the connection is dirty until the second half is done."""
         if self._sock is None:
             self.open(deadline)
         self.is_dirty = self.may_have_run = True
         sock = self._sock
         sock.deadline = deadline
         sock.sendall(packed)
+
+    def receive(self, count: int, deadline: Seconds) -> list[Any]:
+        """Do the second half."""
+        self._sock.deadline = deadline
         read = self._parser.read_response
         replies = [read(disable_decoding=True) for _ in range(count)]
         # More than was asked for: whose reply would the next one be?

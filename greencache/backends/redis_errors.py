@@ -17,10 +17,12 @@ __all__ = [
     "FOREIGN_ERRORS",
     "TIMEOUTS",
     "closed_by_peer",
+    "concerns_slot",
     "explain_failure",
     "explain_reply",
     "is_demoted",
     "is_unknown_script",
+    "redirect_of",
     "without_errors",
 ]
 
@@ -63,6 +65,22 @@ def explain_reply(address: RedisAddress, error: Exception, *, may_have_run: bool
     if code in _REFUSED:
         return RefusedError(f"Redis {address.label} refused a command: {_REFUSED[code]} ({said})")
     return ServerReplyError(f"Redis {address.label} answered with an error: {said}", code)
+
+
+def redirect_of(error: Any) -> tuple[str, int, str, int] | None:
+    """Return "MOVED" or "ASK", the slot, and host and port of who is to be asked instead, if that is said.
+
+    The host is empty where the node does not know it: then it is the one that was asked.
+    """
+    if isinstance(error, exceptions.MovedError | exceptions.AskError):
+        kind = "ASK" if not isinstance(error, exceptions.MovedError) else "MOVED"
+        return kind, int(error.slot_id), str(error.host), int(error.port)
+    return None
+
+
+def concerns_slot(error: Exception) -> bool:
+    """Return whether an error reply tells of a slot, and not of the whole node."""
+    return _split(error)[0] in {"TRYAGAIN", "CLUSTERDOWN"}
 
 
 def is_demoted(error: Exception) -> bool:

@@ -36,6 +36,8 @@ class RedisHealth:
         replication_id: Another one after each failover.
         uptime: Seconds since it started.
         is_persisting: Whether its last save to disk, of each kind in use, succeeded.
+        is_whole: Whether all primaries answered, where there are several: memory, clients and evictions are
+            then those of all, the latency is the longest.
     """
 
     up: bool
@@ -54,6 +56,7 @@ class RedisHealth:
     replication_id: str | None = None
     uptime: Seconds | None = None
     is_persisting: bool | None = None
+    is_whole: bool = True
 
 
 def ask_health(node: RedisNode, clock: Clock, deadline: Seconds) -> RedisHealth:

@@ -26,6 +26,8 @@ class RedisListener:
         connect: Makes a connection to it without opening it.
         read_timeout: Seconds that a reply may take; longer than what the commands block.
         clock: Tells the time.
+        on_failure: Is told of each failure, as redis-py's or the system's error: the server may not be the
+            right one any more.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class RedisListener:
         connect: Callable[[], GuardedConnection],
         read_timeout: Seconds,
         clock: Clock,
+        on_failure: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self._address = address
         self._connect = connect
         self._read_timeout = read_timeout
         self._clock = clock
+        self._on_failure = on_failure
         self._is_closed = False
         self._forget()
         after_fork_in_child(self._forget)
@@ -62,10 +66,12 @@ class RedisListener:
         try:
             (reply,) = connection.exchange(packed, 1, self._clock.now() + self._read_timeout)
         except FOREIGN_ERRORS as error:
+            self._on_failure(error)
             fault = explain_failure(self._address, error, may_have_run=connection.may_have_run)
         else:
             if not isinstance(reply, Exception):
                 return reply
+            self._on_failure(reply)
             fault = explain_reply(self._address, reply, may_have_run=False)
         finally:
             if connection.is_dirty:

@@ -98,9 +98,13 @@ class RedisNode:
     def new_listener(self) -> GuardedConnection:
         """Return such a connection for somebody who keeps it."""
         connection = self.new_connection()
+        self.adopt(connection)
+        return connection
+
+    def adopt(self, connection: GuardedConnection) -> None:
+        """End a connection outside of the pool too when the server is left."""
         self._listeners = [each for each in self._listeners if each() is not None]
         self._listeners.append(weakref.ref(connection))
-        return connection
 
     def move(self, address: RedisAddress) -> None:
         """Use another server from now on, and end all connections to any other at once.
@@ -109,12 +113,16 @@ class RedisNode:
         former primary's silence, or what it still acknowledges, for the truth.
         """
         self.address = address
+        self.leave((address.host, address.port))
+        self.breaker.hasten()
+
+    def leave(self, place: tuple[str, int] | None = None) -> None:
+        """End all connections, except those to a place; whoever waits for a reply gets an error now."""
         self._pool.renew()
         kept = (each() for each in self._listeners)
         for connection in [*self._pool.connections(), *kept]:
-            if connection is not None and connection.place != (address.host, address.port):
+            if connection is not None and connection.place != place:
                 connection.wake()
-        self.breaker.hasten()
 
     def exchange(self, packed: bytes, count: int, deadline: Seconds, *, repeatable: bool) -> list[Any]:
         """Return the replies to some commands.
@@ -165,6 +173,19 @@ class RedisNode:
                 raise reply
         return bool(replies[1] >= 1)
 
+    def admit(self) -> None:
+        """Let a call pass, which then tells the breaker what came of it.
+
+        Raises:
+            TierUnavailableError: The breaker is open.
+        """
+        breaker = self.breaker
+        if not breaker.allow():
+            raise TierUnavailableError(
+                f"Redis {self.address.label} is left alone for another {breaker.next_probe_in:.1f} s "
+                f"(circuit breaker {breaker.state}): {breaker.reason}"
+            )
+
     def attempt_once(self, packed: bytes, count: int, deadline: Seconds) -> list[Any]:
         """Do the same in one attempt that neither asks the breaker nor tells it."""
         end = self._now() + deadline
@@ -197,11 +218,7 @@ class RedisNode:
 
     def _attempt(self, packed: bytes, count: int, end: Seconds, repeatable: bool) -> list[Any]:
         breaker = self.breaker
-        if not breaker.allow():
-            raise TierUnavailableError(
-                f"Redis {self.address.label} is left alone for another {breaker.next_probe_in:.1f} s "
-                f"(circuit breaker {breaker.state}): {breaker.reason}"
-            )
+        self.admit()
         try:
             replies = self._lend(packed, count, end, repeatable)
         except RefusedError:

@@ -6,25 +6,19 @@ which grows with each failover (Redis Sentinel documentation, "Configuration epo
 to what was named asks it by ROLE whether it is a primary.
 """
 
-import random
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from greencache.backends.redis_address import RedisAddress
 from greencache.backends.redis_connection import GuardedConnection
 from greencache.backends.redis_errors import FOREIGN_ERRORS
+from greencache.backends.redis_gate import INTERVAL, PATIENCE, QuestionGate
 from greencache.backends.redis_protocol import pack
 from greencache.clock import Clock
-from greencache.forks import after_fork_in_child
 from greencache.typing import Seconds
 
 __all__ = ["Primary", "PrimaryFinder"]
 
-_INTERVAL: Seconds = 1.0
-"""Between two rounds of questions of one client; a round takes no longer, so there is one at a time."""
-_PATIENCE: Seconds = 0.3
-"""For one sentinel, from connecting to its answer."""
 _ROLE = pack(["ROLE"])
 
 OnSwitch = Callable[["Primary"], None]
@@ -66,8 +60,6 @@ class PrimaryFinder:
         self.service = service
         self.sentinels = tuple(sentinels)
         self.connect = connect
-        self.questions = 0
-        """How many rounds there were."""
         self.failure = "not yet asked"
         """Why nobody could say where the primary is, the last time."""
         self._clock = clock
@@ -77,15 +69,13 @@ class PrimaryFinder:
         )
         self._primary: Primary | None = None
         self._first = 0
-        self._forget()
-        after_fork_in_child(self._forget)
-
-    def _forget(self) -> None:
-        self._lock = threading.Lock()
-        self._is_over = threading.Event()
-        self._is_over.set()
-        self._due = -1.0
+        self._gate = QuestionGate(clock)
         self._is_doubtful = False
+
+    @property
+    def questions(self) -> int:
+        """How often sentinels were asked."""
+        return self._gate.rounds
 
     @property
     def primary(self) -> Primary | None:
@@ -114,7 +104,7 @@ class PrimaryFinder:
         if primary is None or self._is_doubtful:
             # Whoever comes meanwhile goes on with the last answer, or else waits for the first.
             if not self.ask(deadline) and primary is None:
-                self._is_over.wait(max(0.0, min(deadline - self._clock.now(), _INTERVAL)))
+                self._gate.wait(deadline)
             primary = self._primary
         if primary is None:
             raise ConnectionError(f"no sentinel names a primary of {self.service!r}: {self.failure}")
@@ -127,28 +117,23 @@ class PrimaryFinder:
             deadline: A reading of the clock by which it must be done.
             first: The number of the sentinel to begin with, instead of the one that answered last.
         """
-        now = self._clock.now()
-        with self._lock:
-            if now < self._due:
-                return False
-            self._due = now + _INTERVAL * random.uniform(1.0, 1.1)  # noqa: S311 -- spreads load
-            self._is_over.clear()
+        if not self._gate.enter():
+            return False
         try:
-            self.questions += 1
             self._is_doubtful = False
-            end = min(deadline, now + _INTERVAL)
+            end = min(deadline, self._clock.now() + INTERVAL)
             answer = self._ask_in_turn(self._first if first is None else first, end)
             if answer is None:
                 self._is_doubtful = True
             else:
                 self._accept(answer)
         finally:
-            self._is_over.set()
+            self._gate.leave()
         return True
 
     def ask_at_once(self, deadline: Seconds, first: int) -> None:
         """Ask although it was asked lately: a sentinel has just announced something."""
-        self._due = -1.0
+        self._gate.reopen()
         self.ask(deadline, first)
 
     def require_primary(self, connection: GuardedConnection, deadline: Seconds) -> None:
@@ -174,7 +159,7 @@ class PrimaryFinder:
         for number in ((first + step) % count for step in range(count)):
             sentinel = self.sentinels[number]
             try:
-                answer = self._ask_one(sentinel, min(end, self._clock.now() + _PATIENCE))
+                answer = self._ask_one(sentinel, min(end, self._clock.now() + PATIENCE))
             except FOREIGN_ERRORS as error:
                 failures.append(f"{sentinel.label}: {sentinel.scrub(str(error))[:100] or 'no answer'}")
                 continue
@@ -200,8 +185,7 @@ class PrimaryFinder:
         return Primary(place[0].decode(), int(place[1]), _epoch(facts))
 
     def _accept(self, answer: Primary) -> None:
-        with self._lock:
-            former, self._primary = self._primary, answer
+        former, self._primary = self._primary, answer
         if former is None or former.place != answer.place:
             self._on_switch(answer)
 

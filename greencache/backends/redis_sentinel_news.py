@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from greencache.backends.redis_connection import GuardedConnection
 from greencache.backends.redis_errors import FOREIGN_ERRORS, TIMEOUTS
+from greencache.backends.redis_gate import PATIENCE
 from greencache.backends.redis_protocol import pack
 from greencache.backends.redis_sentinel import PrimaryFinder
 from greencache.clock import Clock
@@ -19,7 +20,6 @@ _SUBSCRIBE = pack([b"SUBSCRIBE", *_CHANNELS])
 _QUIET: Seconds = 1.0
 """Without news a sentinel is asked this often, each in turn. News can be missed, and a former primary goes on
 acknowledging writes for ten seconds after a manual failover (redis/redis#6062): this bounds that time."""
-_PATIENCE: Seconds = 0.3
 
 
 class SentinelNews:
@@ -97,7 +97,7 @@ class SentinelNews:
             self._leave()
             self._number += 1
             self._finder.ask(self._clock.now() + _QUIET, self._number % len(self._finder.sentinels))
-            self._stop.wait(_PATIENCE)
+            self._stop.wait(PATIENCE)
         return not self._stop.is_set()
 
     def _wait(self) -> bool:
@@ -105,7 +105,7 @@ class SentinelNews:
         if connection is None:
             connection = self._finder.connect(self._finder.sentinels[self._finder.last])
             self._connection = connection
-            connection.exchange(_SUBSCRIBE, len(_CHANNELS), self._clock.now() + _PATIENCE)
+            connection.exchange(_SUBSCRIBE, len(_CHANNELS), self._clock.now() + PATIENCE)
             return True  # whatever was announced before
         try:
             connection.exchange(b"", 1, self._clock.now() + _QUIET)

@@ -1,61 +1,21 @@
 """One server to talk to, whether it is always the same one or, with Sentinel, the primary of the moment."""
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from greencache.backends.breaker import Breaker
-from greencache.backends.redis_address import RedisAddress
-from greencache.backends.redis_connection import GuardedConnection, Parser, new_connection
+from greencache.backends.breaker import Breaker, BreakerState
 from greencache.backends.redis_deployment import Deployment, Topology
 from greencache.backends.redis_health import RedisHealth, ask_health
 from greencache.backends.redis_listener import RedisListener
-from greencache.backends.redis_node import Guide, RedisNode
+from greencache.backends.redis_node import RedisNode
+from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import Argument, pack, pack_batches
 from greencache.backends.redis_sentinel import Primary, PrimaryFinder
 from greencache.backends.redis_sentinel_news import SentinelNews
-from greencache.backends.retry import RetryPolicy, Sleep
-from greencache.clock import Clock
+from greencache.backends.redis_settings import NodeSettings
 from greencache.typing import Seconds
 
-__all__ = ["NodeSettings", "SingleServer"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class NodeSettings:
-    """How to talk to a server, whichever it is.
-
-    Args:
-        timeout, connect_timeout, max_connections, retry, clock, sleep, parser: As of `RedisManager`.
-    """
-
-    timeout: Seconds
-    connect_timeout: Seconds
-    max_connections: int
-    retry: RetryPolicy
-    clock: Clock
-    sleep: Sleep | None
-    parser: Parser
-
-    def connection(self, address: RedisAddress) -> GuardedConnection:
-        """Return a connection that will be opened by its first exchange."""
-        return new_connection(
-            address, now=self.clock.now, connect_timeout=self.connect_timeout, parser=self.parser
-        )
-
-    def node(self, address: RedisAddress, breaker: Breaker, guide: Guide | None = None) -> RedisNode:
-        """Return a server, nothing of it opened yet."""
-        return RedisNode(
-            address,
-            lambda: self.connection(address),
-            max_connections=self.max_connections,
-            timeout=self.timeout,
-            retry=self.retry,
-            breaker=breaker,
-            clock=self.clock,
-            sleep=self.sleep,
-            guide=guide,
-        )
+__all__ = ["SingleServer"]
 
 
 class SingleServer:
@@ -89,8 +49,17 @@ class SingleServer:
         return self.node.address.label
 
     @property
-    def nodes(self) -> Sequence[RedisNode]:
-        """The servers that have keys."""
+    def pools(self) -> Sequence[ConnectionPool]:
+        """The connections."""
+        return (self.node.pool,)
+
+    @property
+    def state(self) -> BreakerState:
+        """What its breaker does with calls."""
+        return self.node.breaker.state
+
+    def primaries(self, _: Seconds) -> Sequence[RedisNode]:
+        """Return the servers that have keys."""
         return (self.node,)
 
     def execute(self, command: Sequence[Argument], budget: Seconds, *, repeatable: bool) -> Any:
@@ -114,7 +83,13 @@ class SingleServer:
 
     def open_listener(self, _: Argument, read_timeout: Seconds) -> RedisListener:
         """Return a connection of its own for commands on a key that block."""
-        return RedisListener(self.node.address, self.node.new_listener, read_timeout, self._settings.clock)
+        return RedisListener(
+            self.node.address,
+            self.node.new_listener,
+            read_timeout,
+            self._settings.clock,
+            on_failure=self._doubt,
+        )
 
     def check(self, budget: Seconds) -> RedisHealth:
         """Return how the server is, whatever its breaker thinks."""
@@ -125,6 +100,10 @@ class SingleServer:
         if self.news is not None:
             self.news.close()
         self.node.close()
+
+    def _doubt(self, _: Exception) -> None:
+        if self.news is not None:
+            self.news.doubt()
 
     def _move(self, primary: Primary) -> None:
         self.node.move(self._deployment.address_of(*primary.place))

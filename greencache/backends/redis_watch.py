@@ -90,31 +90,45 @@ class ServerWatch:
             self._known = known
         if identity == known:
             return
+        self.announce(identity)
+        with self._lock:
+            self._known = identity
+
+    def announce(self, identity: str, change: Callable[[], None] | None = None) -> None:
+        """Tell all who have subscribed that another server answers.
+
+        Args:
+            identity: What it is called.
+            change: Is done when they know, and before anybody can rely on the count.
+        """
         # Several connections may be opened at once. Each thread does all of this before it uses its own, and
         # only then is the server known: so whoever finds it known finds all of it done.
         self._count()
         self._renew()
         for on_successor, _ in self._subscribers:
             on_successor(identity)
+        if change is not None:
+            change()
         # Counted twice, before and after. A write that has seen no count began and ended before the first, so
         # those who were told knew of it; one that began after it is on a connection opened anew, or was known
         # to them likewise. A read that began after the first may have missed what was told, not the second.
         self._count()
-        with self._lock:
-            self._known = identity
 
     def _count(self) -> None:
         with self._lock:
             self.changes += 1
 
     def _note_unknown(self, reply: Any) -> None:
+        reason = str(reply) if isinstance(reply, Exception) else "the reply has no run_id"
+        self._tell_unknown(f"INFO does not say which server answers: {reason}")
+
+    def _tell_unknown(self, reason: str) -> None:
         with self._lock:
             has_told, self._has_told_unknown = self._has_told_unknown, True
         if has_told:
             return
-        reason = str(reply) if isinstance(reply, Exception) else "the reply has no run_id"
         for _, on_unknown in self._subscribers:
-            on_unknown(f"INFO does not say which server answers: {reason}")
+            on_unknown(reason)
 
 
 def _found(field: re.Pattern[bytes], reply: Any) -> str:

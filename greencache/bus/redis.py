@@ -1,11 +1,11 @@
 """The bus over a Redis Stream: a bounded log, and a thread that reads it to its end, again and again."""
 
-import contextlib
 import math
 import random
 import secrets
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import closing
 
 from greencache.backends.redis import RedisListener, RedisManager
 from greencache.backends.redis_names import RedisNames
@@ -177,7 +177,7 @@ class RedisBus:
     def _listen(self, handler: MessageHandler, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
-                with contextlib.closing(self._manager.open_listener(2 * self._heartbeat)) as connection:
+                with closing(self._manager.open_listener(2 * self._heartbeat, self._name)) as connection:
                     # Seen by close() before `stop` is looked at: one of the two notices the other.
                     self._connection = connection
                     reader = LogReader(connection, self._name, self._heartbeat)

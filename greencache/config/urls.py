@@ -95,7 +95,6 @@ _TOPOLOGIES: Final[Mapping[str, RedisTopology]] = {
     "redis+cluster": RedisTopology.CLUSTER,
     "rediss+cluster": RedisTopology.CLUSTER,
 }
-_SUPPORTED: Final = frozenset({RedisTopology.STANDALONE, RedisTopology.SENTINEL})
 _PATHS: Final[Mapping[RedisTopology, str]] = {
     RedisTopology.STANDALONE: r"/?[0-9]{0,9}",
     RedisTopology.SENTINEL: r"/[^/]+(?:/[0-9]{0,9})?",
@@ -106,7 +105,8 @@ _PATHS: Final[Mapping[RedisTopology, str]] = {
 class RedisUrl(ServerUrl):
     """An address of a Redis: `redis://host:6379/0`, `rediss://…` for TLS, `unix:///run/redis.sock?db=0`.
 
-    Several servers: `redis+sentinel://h1,h2,h3/mymaster/0`, and `rediss+sentinel` for TLS with all of them.
+    Several servers: `redis+sentinel://h1,h2,h3/mymaster/0` or `redis+cluster://h1,h2,h3`; with `rediss+…` for
+    TLS with all of them.
     """
 
     schemes = _TOPOLOGIES
@@ -119,10 +119,6 @@ class RedisUrl(ServerUrl):
         return _TOPOLOGIES[self.get_secret_value().partition("://")[0]]
 
     def _check(self, place: re.Match[str]) -> None:
-        if self.topology not in _SUPPORTED:
-            raise ConfigurationError(
-                f"{self.topology} is not supported yet; give one server, such as {self.example}"
-            )
         if self.topology is RedisTopology.STANDALONE and "," in place["host"]:
             raise ConfigurationError(
                 f"expected one host, as in {self.example}; several make redis+sentinel://h1,h2,h3/mymaster"

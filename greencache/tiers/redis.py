@@ -250,7 +250,7 @@ class RedisTier:
         health = self._manager.check()
         facts = dataclasses.asdict(health)
         return TierHealth(
-            status=Status.UP if health.up else Status.DOWN,
+            status=(Status.UP if health.is_whole else Status.DEGRADED) if health.up else Status.DOWN,
             latency_ms=health.latency_ms,
             error=health.error or "",
             detail={name: facts[name] for name in facts if name not in ("up", "latency_ms", "error")},

@@ -57,7 +57,7 @@ def main(url: str, parser: str) -> dict[str, int]:
     gevent.joinall(readers)
     for number in range(KEYS):
         counts["wrong"] += manager.execute("GET", f"key:{number}") != f"value:{number}".encode()
-    return counts | {"slots": len(manager.pool), "idle": len(manager.pool._idle)}
+    return counts | {"slots": len(manager.pools[0]), "idle": len(manager.pools[0]._idle)}
 
 
 if __name__ == "__main__":

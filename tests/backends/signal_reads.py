@@ -60,8 +60,8 @@ def main(url: str, parser: str) -> dict[str, Any]:
     for number in range(KEYS):
         counts["wrong"] += manager.execute("GET", f"key:{number}") != f"value:{number}".encode()
     # All slots at once: none was lost.
-    had = [manager.pool.acquire(time.monotonic() + 1) for _ in range(CONNECTIONS)]
-    return counts | {"slots": len(had), "live": len(manager.pool)}
+    had = [manager.pools[0].acquire(time.monotonic() + 1) for _ in range(CONNECTIONS)]
+    return counts | {"slots": len(had), "live": len(manager.pools[0])}
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def test_a_wrong_command_among_many_is_told_after_all_were_run(manager):
     with pytest.raises(ServerReplyError, match="not an integer"):
         manager.execute_many([("SET", "a", 1), ("INCR", "text"), ("SET", "b", 2)])
     assert manager.execute("MGET", "a", "b") == [b"1", b"2"]
-    assert len(manager.pool) == 1
+    assert len(manager.pools[0]) == 1
     assert manager.state is BreakerState.CLOSED
 
 
@@ -134,7 +134,7 @@ def test_threads_share_a_manager(manager):
     for thread in threads:
         thread.join(30)
     assert wrong == []
-    assert len(manager.pool) <= 8
+    assert len(manager.pools[0]) <= 8
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

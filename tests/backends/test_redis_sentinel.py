@@ -91,10 +91,10 @@ def test_it_follows_a_failover(manager, servers, how):
     wait_until(
         lambda: answers(manager) and manager.address == is_there, deadline=20, reason="it is with the new one"
     )
-    assert {connection.place[1] for connection in manager.pool.connections()} == {new.port}
+    assert {connection.place[1] for connection in manager.pools[0].connections()} == {new.port}
     servers.heal()
     assert answers(manager)
-    assert {connection.place[1] for connection in manager.pool.connections()} == {new.port}
+    assert {connection.place[1] for connection in manager.pools[0].connections()} == {new.port}
 
 
 def test_it_follows_although_its_breaker_is_open(new_manager, servers):
@@ -150,12 +150,12 @@ def test_a_listener_leaves_the_former_primary_at_once(manager, servers):
 
 def test_a_write_that_meets_a_replica_is_repeated_on_the_primary(manager, servers):
     """READONLY: the sentinels have not announced it yet, or the message was missed."""
-    connection = manager.pool.acquire(time.monotonic() + 5)
+    connection = manager.pools[0].acquire(time.monotonic() + 5)
     connection.abandon()
     connection.locate = lambda _: servers.replicas[0].address
     connection.on_open = None
     connection.exchange(pack(["PING"]), 1, time.monotonic() + 5)
-    manager.pool.release(connection)
+    manager.pools[0].release(connection)
     assert manager.execute("INCR", "number", repeatable=False) == 1
     assert manager.execute("GET", "number") == b"1"
 
@@ -166,7 +166,7 @@ def test_without_sentinels_it_goes_on_with_the_primary_that_it_knows(manager, se
         sentinel.kill()
     questions, start = finder_of(manager).questions, time.monotonic()
     for _ in range(30):
-        manager.pool.renew()
+        manager.pools[0].renew()
         finder_of(manager).doubt()
         assert answers(manager)
     assert finder_of(manager).questions - questions <= time.monotonic() - start + 2
@@ -252,7 +252,7 @@ def test_another_server_is_noticed_as_after_any_failover(manager, servers):
     """Before anything is read from it."""
     noticed = []
     manager.watch.subscribe(noticed.append, noticed.append)
-    manager.pool.renew()
+    manager.pools[0].renew()
     assert answers(manager)
     before = manager.watch.changes
     servers.failover()

@@ -64,7 +64,7 @@ def test_tls_serves_as_tcp_does(tls_url, new_manager, parser):
     value = b"v" * 300_000
     assert manager.execute("SET", "key", value) == b"OK"
     assert [manager.execute("GET", "key") for _ in range(3)] == [value] * 3
-    assert len(manager.pool) == 1
+    assert len(manager.pools[0]) == 1
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(tls_url, new_manager):

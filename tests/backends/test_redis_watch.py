@@ -132,10 +132,10 @@ def test_no_connection_to_the_former_server_is_used_again(two, new_manager, told
 def hold(manager):
     """Keep one connection of a manager busy."""
     gate = f"gate-{id(object())}"
-    before = len(manager.pool)
+    before = len(manager.pools[0])
     thread = threading.Thread(target=manager.execute, args=("BLPOP", gate, "8"))
     thread.start()
-    wait_until(lambda: len(manager.pool) > before or not manager.pool._idle, reason="it waits")
+    wait_until(lambda: len(manager.pools[0]) > before or not manager.pools[0]._idle, reason="it waits")
 
     def go_on():
         thread.join(30)

@@ -327,9 +327,9 @@ class SlowListeners:
     def __getattr__(self, name):
         return getattr(self._manager, name)
 
-    def open_listener(self, read_timeout):
+    def open_listener(self, read_timeout, key):
         """Return a slow listener."""
-        listener = self._manager.open_listener(read_timeout)
+        listener = self._manager.open_listener(read_timeout, key)
         execute = listener.execute
 
         def execute_slowly(*command):

@@ -38,6 +38,7 @@ def test_a_redis_url_shows_its_place_only(text, shown):
     [
         (f"redis+sentinel://u:{CANARY}@h1,[::1]:5/a", "redis+sentinel://***@h1,[::1]:5/a", "sentinel"),
         (f"rediss+sentinel://h1/a/3?sentinel_password={CANARY}", "rediss+sentinel://h1/a/3", "sentinel"),
+        (f"redis+cluster://:{CANARY}@h1:1,h2", "redis+cluster://***@h1:1,h2", "cluster"),
     ],
 )
 def test_a_redis_url_may_name_several_servers(text, shown, topology):
@@ -85,7 +86,7 @@ def test_a_postgres_url_shows_its_place_only(text, shown):
         (f"redis+sentinel://:{CANARY}@h1,h2", "name of a service"),
         (f"redis+sentinel://:{CANARY}@h1,h2/a/b/c", "name of a service"),
         (f"redis+sentinel://:{CANARY}@h1:x,h2/a", "a port as a number"),
-        (f"redis+cluster://:{CANARY}@h", "cluster is not supported yet"),
+        (f"redis+cluster://:{CANARY}@h/3", "number of a database"),
     ],
 )
 def test_a_wrong_redis_url_is_refused_without_being_quoted(text, reason):

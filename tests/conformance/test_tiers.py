@@ -71,6 +71,16 @@ class TestRedisTierBehindSentinels(TestRedisTier):
             yield manager
 
 
+class TestRedisTierOnACluster(TestRedisTier):
+    """Keys on three primaries, as L3."""
+
+    @pytest.fixture
+    def manager(self, redis_cluster_url):
+        """The door to an empty Cluster."""
+        with RedisManager(redis_cluster_url) as manager:
+            yield manager
+
+
 class TestPostgresTier(TierSuite):
     """The key-value table of PostgreSQL, as L4."""
 

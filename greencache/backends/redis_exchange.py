@@ -1,0 +1,96 @@
+"""One batch on its way to one node: written first and read later, so that several nodes work at once."""
+
+from typing import Any
+
+from greencache.backends.redis_connection import GuardedConnection
+from greencache.backends.redis_errors import FOREIGN_ERRORS, explain_failure
+from greencache.backends.redis_node import RedisNode
+from greencache.backends.retry import RefusedError
+from greencache.errors import GreencacheError, TierUnavailableError
+from greencache.typing import Seconds
+
+__all__ = ["Exchange"]
+
+
+class Exchange:
+    """Commands for one node; to be closed whatever happens.
+
+    Args:
+        node: Who is to run them.
+        packed: The commands as bytes.
+        count: How many they are.
+    """
+
+    __slots__ = ("_connection", "_count", "_is_reported", "_packed", "node")
+
+    def __init__(self, node: RedisNode, packed: bytes, count: int) -> None:
+        self.node = node
+        self._packed = packed
+        self._count = count
+        self._connection: GuardedConnection | None = None
+        self._is_reported = True
+
+    def send(self, end: Seconds) -> None:
+        """Write them.
+
+        Args:
+            end: A reading of the clock by which it must be done.
+
+        Raises:
+            TierUnavailableError: Not written, or not as a whole; or the node's breaker is open.
+        """
+        self.node.admit()
+        self._is_reported = False
+        try:
+            self._connection = self.node.pool.acquire(end)
+            self._connection.send(self._packed, end)
+        except RefusedError:
+            raise
+        except FOREIGN_ERRORS as error:
+            fault = self._explain(error)
+        else:
+            return
+        # Not within the except clause: redis-py's frames have passwords among their variables.
+        raise fault
+
+    def receive(self, end: Seconds) -> list[Any]:
+        """Return the replies in order, error replies as redis-py's exceptions.
+
+        Args:
+            end: A reading of the clock by which they must be there.
+
+        Raises:
+            TierUnavailableError: They are not.
+        """
+        connection = self._connection
+        assert connection is not None  # noqa: S101 -- it was sent
+        try:
+            replies = connection.receive(self._count, end)
+        except FOREIGN_ERRORS as error:
+            fault = self._explain(error)
+        else:
+            return replies
+        raise fault
+
+    def report(self, outage: GreencacheError | None) -> None:
+        """Tell the breaker what the replies say of the node: `None` if it is well."""
+        self._is_reported = True
+        if outage is None:
+            self.node.breaker.record_success()
+        else:
+            self.node.breaker.record_failure(str(outage))
+
+    def close(self) -> None:
+        """Give the connection back; a dirty one is not used again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self.node.pool.release(connection)
+        if not self._is_reported:
+            self.node.breaker.release()
+
+    def _explain(self, error: Exception) -> GreencacheError:
+        may_have_run = self._connection is not None and self._connection.may_have_run
+        fault = explain_failure(self.node.address, error, may_have_run=may_have_run)
+        if isinstance(fault, TierUnavailableError) and not isinstance(fault, RefusedError):
+            self.report(fault)
+        return fault

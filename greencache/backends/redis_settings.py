@@ -1,0 +1,50 @@
+"""How to talk to a server, whichever it is."""
+
+import dataclasses
+
+from greencache.backends.breaker import Breaker
+from greencache.backends.redis_address import RedisAddress
+from greencache.backends.redis_connection import GuardedConnection, Parser, new_connection
+from greencache.backends.redis_node import Guide, RedisNode
+from greencache.backends.retry import RetryPolicy, Sleep
+from greencache.clock import Clock
+from greencache.typing import Seconds
+
+__all__ = ["NodeSettings"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """How to talk to a server, whichever it is.
+
+    Args:
+        timeout, connect_timeout, max_connections, retry, clock, sleep, parser: As of `RedisManager`.
+    """
+
+    timeout: Seconds
+    connect_timeout: Seconds
+    max_connections: int
+    retry: RetryPolicy
+    clock: Clock
+    sleep: Sleep | None
+    parser: Parser
+
+    def connection(self, address: RedisAddress) -> GuardedConnection:
+        """Return a connection that will be opened by its first exchange."""
+        return new_connection(
+            address, now=self.clock.now, connect_timeout=self.connect_timeout, parser=self.parser
+        )
+
+    def node(self, address: RedisAddress, breaker: Breaker, guide: Guide | None = None) -> RedisNode:
+        """Return a server, nothing of it opened yet."""
+        return RedisNode(
+            address,
+            lambda: self.connection(address),
+            max_connections=self.max_connections,
+            timeout=self.timeout,
+            retry=self.retry,
+            breaker=breaker,
+            clock=self.clock,
+            sleep=self.sleep,
+            guide=guide,
+        )
