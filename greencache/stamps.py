@@ -82,15 +82,20 @@ class StampTable:
             tags: Tags that are known only now.
 
         Returns:
-            `None` if that cannot be told, because some tag has been invalidated since.
+            `None` if that cannot be told, because some tag has been invalidated since, or because the
+            authority does not answer: what is remembered is from before that moment, and proves nothing.
         """
         if not tags:
             return {}
         # In this order: who invalidates a tag first replaces the stamp of any tag. So if that one is still
         # what it was, the stamps read before it are too.
-        stamps = self._known(tuple(tags), ask=True, is_asked_anew=True)
-        any_tag = self._known((ANY_TAG,), ask=True, is_asked_anew=True)
-        return stamps if any_tag[ANY_TAG] == before[ANY_TAG] else None
+        stamps = self._asked_anew(list(tags))
+        any_tag = self._asked_anew([ANY_TAG])
+        return stamps if stamps and any_tag.get(ANY_TAG) == before[ANY_TAG] else None
+
+    def _asked_anew(self, tags: list[str]) -> dict[str, str]:
+        """Return what the authority says now of all of these, or nothing at all."""
+        return self._read(tags) if self.keepers else self._known(tags, ask=True)
 
     def are_current(self, stamps: Stamps) -> bool:
         """Return whether none of these has been replaced, as far as can be known.
@@ -146,8 +151,8 @@ class StampTable:
             self._tokens.clear()
             self._confirmed.clear()
 
-    def _known(self, tags: Sequence[str], *, ask: bool, is_asked_anew: bool = False) -> dict[str, str]:
-        doubtful = [tag for tag in tags if is_asked_anew or not self._is_vouched_for(tag)]
+    def _known(self, tags: Sequence[str], *, ask: bool) -> dict[str, str]:
+        doubtful = [tag for tag in tags if not self._is_vouched_for(tag)]
         read = self._read(doubtful) if doubtful and self.keepers else {}
         tokens = self._tokens
         known = {tag: token for tag in tags if (token := tokens.get(tag)) is not None} | read
