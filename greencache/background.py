@@ -89,8 +89,9 @@ class Background:
         """Take no more tasks, finish those that were taken, and return whether that succeeded.
 
         Args:
-            timeout: Seconds to wait for each thread.
+            timeout: Seconds to wait for all of them.
         """
+        deadline = time.monotonic() + timeout
         with self._lock:
             self._closed = True
             count = len(self._threads)
@@ -104,7 +105,7 @@ class Background:
                 waiting = [thread for thread in self._threads if thread not in joined]
                 if not waiting:
                     return not self._threads
-            waiting[0].join(timeout)
+            waiting[0].join(max(0.0, deadline - time.monotonic()))
             joined.add(waiting[0])
 
     def _add_thread(self) -> None:

@@ -6,6 +6,7 @@ import sys
 import threading
 import warnings
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -68,6 +69,21 @@ def test_a_task_that_hangs_does_not_hang_close():
     background, gate = Background(workers=1, capacity=1), threading.Event()
     background.submit(lambda: gate.wait(30))
     assert not background.close(timeout=0.05)
+    gate.set()
+
+
+def test_many_tasks_that_hang_delay_close_no_longer_than_one(monkeypatch):
+    """All threads have one deadline together."""
+    clock, gate = FakeClock(), threading.Event()
+    background = Background(workers=6, capacity=0)
+    for _ in range(6):
+        assert background.submit(lambda: gate.wait(30))
+    before = clock.now()
+    with monkeypatch.context() as patch:
+        patch.setattr("greencache.background.time", SimpleNamespace(monotonic=clock.now))
+        patch.setattr(threading.Thread, "join", lambda _, timeout: clock.advance(timeout))
+        assert not background.close(timeout=5.0)
+    assert clock.now() - before == pytest.approx(5.0)
     gate.set()
 
 
