@@ -256,15 +256,15 @@ class Leader:
         descent.found.update(found)
         waiting = descent.lacks(waiting)
         if waiting:
-            # A holder that gave up or died has left the lease to who asks first; who is refused is noted as
-            # waiting, and told by whoever lands after that.
+            # A holder that gave up or died has left the lease to who asks first.
             self._strategy.reserve(elector, waiting, descent, elector=elector)
             found |= {key: descent.found[key] for key in waiting if key in descent.found}
             waiting = descent.lacks(waiting)
         left = [key for key in waiting if key not in descent.elsewhere]
         still = [key for key in waiting if key in descent.elsewhere]
         if still:
-            # Whoever landed before this process was noted has told nobody.
+            elector.note_waiting(still)
+            # Whoever landed before this process was noted has told nobody; whoever lands after it tells it.
             late = elector.look(still)[0]
             descent.found.update(late)
             found |= late

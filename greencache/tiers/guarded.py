@@ -10,6 +10,7 @@ from greencache.keys import Pattern
 from greencache.tiers.base import (
     Identified,
     Installable,
+    Landing,
     Lease,
     Leasing,
     Remembering,
@@ -124,6 +125,12 @@ class GuardedTier(Guard):
         """Let leases last for another full life, and return the keys whose lease is still good."""
         tier = self.tier
         return self._once(lambda: tier.extend_many(leases)) if isinstance(tier, Leasing) else None
+
+    def note_waiting(self, keys: Iterable[Key]) -> None:
+        """Note that somebody waits for keys, where whoever lands one can tell it; in an outage nobody can."""
+        tier = self.tier
+        if isinstance(tier, Landing):
+            self._once(lambda: tier.note_waiting(keys))
 
     # -- writing ---------------------------------------------------------------------------------------
 
