@@ -244,7 +244,10 @@ class RedisBus:
         """Return where the host's own tiers are, if that is known and the log still reaches back to it."""
         remembered = self._host.recall() if self._host is not None and not self._has_missed else None
         position = Position.from_bytes(remembered) if remembered else None
-        return position if position is not None and reader.reaches_back_to(position) else None
+        try:
+            return position if position is not None and reader.reaches_back_to(position) else None
+        except DecodeError:
+            return None  # something else lies there
 
     def _remember(self, position: Position) -> None:
         if self._host is not None:

@@ -8,6 +8,7 @@ Ousterhout, In Search of an Understandable Consensus Algorithm, 2014, section 5.
 """
 
 import dataclasses
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ _FIELDS = [b"mark", b"previous", b"origin", b"body"]
 _NAMES_IN_A_MESSAGE = 500
 _CHARACTERS_IN_A_MESSAGE = 16_384
 """So that the log is bounded in bytes too: mostly to some 160 MB, full of the longest keys."""
+_POSITION = re.compile(rb"(\d{1,20})-(\d{1,20}) (.*)", re.DOTALL)
 _decoder = msgspec.msgpack.Decoder(Message)
 
 
@@ -52,10 +54,12 @@ class Position:
         return self.identifier + b" " + self.mark
 
     @classmethod
-    def from_bytes(cls, text: bytes) -> "Position":
-        """Return what was remembered."""
-        identifier, _, mark = text.partition(b" ")
-        return cls(identifier, mark)
+    def from_bytes(cls, text: bytes) -> "Position | None":
+        """Return what was remembered; `None` if that is no position, which the server would refuse."""
+        found = _POSITION.fullmatch(text)
+        if found is None or max(int(found[1]), int(found[2])) >= 2**64:
+            return None
+        return cls(b"%b-%b" % found.group(1, 2), found[3])
 
     @property
     def number(self) -> int:

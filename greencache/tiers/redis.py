@@ -230,8 +230,7 @@ class RedisTier:
 
     def recall(self) -> bytes | None:
         """Return the position on the bus up to which this tier was brought; `None` if it is not known."""
-        position = self._manager.execute(b"GET", self._names.position)
-        return position if isinstance(position, bytes) else None
+        return self._read_one(self._names.position)
 
     def remember(self, position: bytes) -> None:
         """Keep a position on the bus."""

@@ -95,6 +95,27 @@ def test_the_host_is_brought_forward_by_every_batch(listen):
     assert heard == [JOINED]
 
 
+@pytest.mark.parametrize("text", [b"not-a-position x", b"18446744073709551616-0 x", b""])
+def test_a_host_that_remembers_something_else_has_a_gap(listen, text):
+    """As if it remembered nothing; and from then on it remembers where it is."""
+    host = Host()
+    host.position = text
+    bus, heard = listen(host)
+    assert heard == [GAP]
+    bus.close()
+    assert listen(host)[1] == [JOINED]
+
+
+def test_a_host_that_remembers_a_place_where_something_else_lies_has_a_gap(listen, redis_url):
+    """Whoever put it into the log."""
+    host = Host()
+    listen(host)[0].close()
+    with RedisManager(redis_url) as admin:
+        admin.execute("XADD", "gc:b:{app}", "1000-0", "foreign", "entry")
+    host.position = b"1000-0 entry"
+    assert listen(host)[1] == [GAP]
+
+
 @pytest.mark.parametrize("loss", ["trimmed", "emptied", "another log"])
 def test_a_log_that_does_not_reach_back_is_a_gap(listen, redis_server, redis_url, loss):
     """Nobody knows what was announced in between."""

@@ -30,6 +30,22 @@ def test_a_record_follows_only_on_its_predecessor():
     assert record(8, b"eight", b"seven").position == Position(b"8-0", b"eight")
 
 
+def test_a_position_is_remembered_as_it_is():
+    """A mark may hold anything."""
+    for position in (Position(b"7-0", b"seven"), Position(b"7-0", b"\xff a b"), Position(b"0-0", b"")):
+        assert Position.from_bytes(position.as_bytes()) == position
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b" ", b"not-a-position x", b"7 x", b"7-0", b"-7-0 x", b"7-x x", b"7-0-0 x", b"+ x", b"- x",
+     b"18446744073709551616-0 x", b"9" * 9_999 + b"-0 x", "\u0667-\u0660 x".encode(), b"\xff", b"7-0\nx"],
+)  # fmt: skip
+def test_what_is_no_position_is_none(text):
+    """Somebody else may have written it, and the server would refuse it whenever it is asked for."""
+    assert Position.from_bytes(text) is None
+
+
 def test_numbers_of_foreign_entries_are_read_too():
     """Somebody may have added to the stream by hand."""
     assert Position(b"1700000000000-5", b"x").number == 1_700_000_000_000

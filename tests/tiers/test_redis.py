@@ -675,6 +675,14 @@ class TestTheRest:
         assert isinstance(tier, StampStore)
         assert (as_tier.name, as_tier.writable, as_tier.ttl) == (CacheTier.L3, True, 3600.0)
 
+    def test_a_position_is_remembered_whatever_somebody_else_has_put_in_its_place(self, tier, manager):
+        """A position that cannot be read is none."""
+        assert tier.recall() is None
+        manager.execute("RPUSH", "gc:n:{app}", "x")
+        assert tier.recall() is None
+        tier.remember(b"7-0 mark")
+        assert tier.recall() == b"7-0 mark"
+
     def test_usage_counts_the_entries_of_the_namespace(self, tier, make_tier, entry):
         """Neither leases nor stamps nor other namespaces."""
         assert tier.usage() == TierUsage(0, 0)
