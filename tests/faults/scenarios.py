@@ -20,6 +20,11 @@ SCENARIOS = {
     "38": "manual failover",
     "40": "sentinels dead and hung",
     "41": "all sentinels gone",
+    "46": "node killed",
+    "47": "node hangs",
+    "48": "manual failover of a node",
+    "49": "slots are moved",
+    "50": "many keys, a node is away",
     "56": "listener killed under load",
     "57": "listener half-open",
     "58": "listener too slow",
@@ -40,6 +45,8 @@ SCENARIOS = {
     "73": "big values",
     "74": "cold start, slow source",
     "75": "loader asks for its own key",
+    "89": "the database's listener dies",
+    "DB": "invalidation by the database",
 }
 """In the order of the table; P: a promise as a figure, a number: a scenario."""
 

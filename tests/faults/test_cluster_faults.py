@@ -1,0 +1,102 @@
+"""Failovers and moving slots of a Cluster under load: nothing wrong, nothing old, nobody waits for long."""
+
+import contextlib
+import itertools
+import time
+
+import pytest
+
+from greencache import CacheManager
+from greencache.testing import wait_until
+from tests.faults.failover_load import FailoverLoad
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+
+DEADLINE = 1.0
+GRACE = 1.0
+"""Seconds that a call may take beyond its deadlines, for what a busy machine may need."""
+
+
+@pytest.fixture
+def new_cache(tmp_path):
+    """Make caches over one shared Redis, as of processes of their own, with short time-outs."""
+    with contextlib.ExitStack() as stack:
+
+        def make(url):
+            config = tmp_path / "greencache.yaml"
+            config.write_text(
+                "namespace: failover\nl1:\n  enabled: false\n"
+                f"l3:\n  url: {url}\n  timeout: 0.3\n  deadline: {DEADLINE}\n"
+            )
+            return stack.enter_context(CacheManager.from_config(config)).initialize(strict=True)
+
+        yield make
+
+
+@pytest.fixture
+def servers(redis_clusters):
+    """A Cluster of this test's own."""
+    return redis_clusters()
+
+
+@pytest.fixture
+def load(servers, new_cache):
+    """Reads and invalidations, once it is entered."""
+    return FailoverLoad(new_cache(servers.url), new_cache(servers.url))
+
+
+FAULTS = {
+    "46": ("killed", lambda servers, primary: primary.kill()),
+    "47": ("hung", lambda servers, primary: primary.pause()),
+    "48": ("left", lambda servers, primary: servers.replicas_of(primary)[0].execute("CLUSTER", "FAILOVER")),
+}
+
+
+@pytest.mark.parametrize("holds_bus", [False, True], ids=["values", "bus"])
+@pytest.mark.parametrize("scenario", FAULTS)
+def test_a_failover_under_load(servers, load, figure, scenario, holds_bus):
+    """Of a node that has only values, and of the one that has the stamps and the bus too."""
+    how, harm = FAULTS[scenario]
+    primary = servers.slot_owner("gc:b:{failover}")
+    if not holds_bus:
+        primary = next(each for each in servers.primaries if each is not primary)
+    what = f"{how}, with the bus" if holds_bus else how
+    with load:
+        wait_until(lambda: len(load.hits) > 50, deadline=30, reason="keys are found")
+        harmed = time.monotonic()
+        harm(servers, primary)
+        servers.await_failover(primary)
+        promoted = time.monotonic()
+        load.run(2)
+        servers.heal()
+        load.run(2)
+    note(figure, scenario, what, load)
+    longest = load.longest_call(harmed)
+    figure(scenario, f"{what}: longest read", longest, "s", f"<= {3 * DEADLINE + GRACE}")
+    figure(scenario, f"{what}: hits after promotion", load.hits_again(promoted), "s", "<= 2.0")
+    figure(scenario, f"{what}: longest time without hits", load.longest_gap(harmed), "s", "<= 10")
+
+
+def test_slots_are_moved_under_load(servers, load, figure):
+    """Those of some keys, from one node to the next, again and again."""
+    names = [f"gc:v:{{failover:key{number}}}" for number in range(12)]
+    with load:
+        wait_until(lambda: len(load.hits) > 50, deadline=30, reason="keys are found")
+        began = time.monotonic()
+        for name in names:
+            owner = servers.slot_owner(name)
+            places = itertools.cycle(servers.primaries)
+            target = next(place for place in places if place is owner) and next(places)
+            servers.migrate_slot(servers.slot_of(name), target)
+        load.run(1)
+    note(figure, "49", "moved", load)
+    figure("49", "moved: longest read", load.longest_call(began), "s", f"<= {DEADLINE + GRACE}")
+    figure("49", "moved: longest time without hits", load.longest_gap(began), "s", "<= 1.0")
+
+
+def note(figure, scenario, what, load):
+    """Note what must not happen in any scenario."""
+    took = {"reads": len(load.calls), "invalidations": load.invalidated, "queued": load.queued}
+    figure(scenario, f"{what}: wrong values", len(load.wrong), "reads", "== 0", **took)
+    figure(scenario, f"{what}: errors", len(load.errors), "reads", "== 0", seen=load.errors[:3])
+    figure(scenario, f"{what}: stale reads", len(load.stale), "reads", "== 0", seen=load.stale[:5])
