@@ -86,8 +86,9 @@ class Entry:
         self.tier = tier
         self.cost = cost
         self.size = size
-        self.marked = False
-        """Set by a hit, cleared by the eviction policy; losing a race on it costs nothing but accuracy."""
+        self.marked = 0
+        """Hits that the eviction policy has not looked at yet, up to `policies.MOST_MARKS`; a race that is
+        lost on it costs nothing but accuracy."""
 
     @property
     def tags(self) -> tuple[str, ...]:

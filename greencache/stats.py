@@ -19,7 +19,7 @@ class TierCounters:
     """What happened in one tier so far; each attribute is explained at `TierStats`."""
 
     __slots__ = (
-        "drops", "errors", "evictions", "expired", "fills", "hits", "misses", "puts",
+        "count_evictions", "drops", "errors", "evictions", "expired", "fills", "hits", "misses", "puts",
         "refused_fills", "refused_sizes", "seconds", "stale", "undecodable", "unencodable",
     )  # fmt: skip
 
@@ -33,6 +33,7 @@ class TierCounters:
         self.puts = 0
         self.drops = 0
         self.evictions = 0
+        self.count_evictions = 0
         self.expired = 0
         self.errors = 0
         self.undecodable = 0
@@ -93,6 +94,8 @@ class TierStats(_Countable):
         puts: Entries stored by a write.
         drops: Entries removed by a delete or an invalidation.
         evictions: Entries removed to stay within the budget, as far as this process does that itself.
+        count_evictions: Of the evictions, those because there were too many entries; the others are because
+            there were too many bytes.
         expired: Entries removed because they were gone.
         errors: Calls that ended in an outage, or were not made because of one.
         undecodable: Entries found damaged, forged, of another version or of another key.
@@ -109,6 +112,7 @@ class TierStats(_Countable):
     puts: int = 0
     drops: int = 0
     evictions: int = 0
+    count_evictions: int = 0
     expired: int = 0
     errors: int = 0
     undecodable: int = 0

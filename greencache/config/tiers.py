@@ -22,7 +22,7 @@ __all__ = [
     "ServerConfig",
 ]
 
-EvictionPolicy = Literal["lru"]
+EvictionPolicy = Literal["default", "s3fifo", "sieve", "gdsf", "lru", "lfu", "fifo", "random"]
 
 
 class L1Config(Settings):
@@ -32,7 +32,7 @@ class L1Config(Settings):
     size: Size = 5_000_000
     max_entries: Count | None = None
     ttl: OptionalDuration = 60.0
-    policy: EvictionPolicy = "lru"
+    policy: EvictionPolicy = "default"
 
     @property
     def is_configured(self) -> bool:

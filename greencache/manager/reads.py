@@ -7,6 +7,7 @@ from greencache.errors import InvalidKeyError
 from greencache.keys import check_key
 from greencache.manager.base import Verbs, checked_keys
 from greencache.options import EntryOptionArguments
+from greencache.policies import MOST_MARKS
 from greencache.typing import BatchLoader, Key, Loader
 
 __all__ = ["Reads"]
@@ -39,7 +40,8 @@ class Reads(Verbs):
             now = self._now()
             if now < entry.due_at and now < trusted_until:
                 self._counters.hits += 1
-                entry.marked = True
+                if entry.marked < MOST_MARKS:
+                    entry.marked += 1
                 return entry.value
         found = self._engine.find([check_key(key)])
         return found[key].value if key in found else default
@@ -74,7 +76,8 @@ class Reads(Verbs):
             now = self._now()
             if now < entry.due_at and now < trusted_until:
                 self._counters.hits += 1
-                entry.marked = True
+                if entry.marked < MOST_MARKS:
+                    entry.marked += 1
                 return entry.value  # type: ignore[no-any-return]
         return self._engine.load(check_key(key), loader, self._options(options))
 

@@ -59,6 +59,11 @@ class AdaptiveOrder(S3FIFOOrder):
             super().discard(key)
             self._duel.discarded(key)
 
+    def resize(self, maxsize: float) -> None:
+        """Change what all keys may weigh together; see `Order.resize`."""
+        super().resize(maxsize)
+        self._duel.resize(maxsize)
+
     def _update(self, slot: Slot, item: Marked, weight: float) -> None:
         known = slot.item
         super()._update(slot, item, weight)

@@ -96,6 +96,12 @@ class Duel:
             for contender in self._contenders:
                 contender.discard(key)
 
+    def resize(self, maxsize: float) -> None:
+        """Change what all keys in the real cache may weigh together."""
+        self._maxsize = maxsize
+        for contender in self._contenders:
+            contender.resize(maxsize / self._every)
+
     def _observe(self, sample: Sample) -> None:
         """Tell all contenders of the hits since they last looked, before the marks change."""
         found = sample.marked
@@ -147,8 +153,7 @@ class Duel:
     def _thin_out(self) -> None:
         """Sample half as many keys: what a duel costs should be little beside the cache itself."""
         self._every *= 2
-        for contender in self._contenders:
-            contender.resize(self._maxsize / self._every)
+        self.resize(self._maxsize)
         for key in [key for key in self._samples if not self.is_sampled(key)]:
             self._samples.pop(key).tags = []  # the real order may hold the sample for long
             for contender in self._contenders:

@@ -72,6 +72,10 @@ class Order(Protocol):
         """Forget a key that the cache removes; one that is not there is no error."""
         ...
 
+    def resize(self, maxsize: float) -> None:
+        """Change what all keys may weigh together; the next evictions bring the order there."""
+        ...
+
     def evict(self) -> Hashable:
         """Choose the key that is worth least, forget it, and return it.
 

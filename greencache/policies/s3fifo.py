@@ -54,7 +54,7 @@ class S3FIFOOrder(SlottedOrder):
         self._promote_at = promote_at
 
     def resize(self, maxsize: float) -> None:
-        """Change what all keys may weigh together; the next evictions bring the queues there."""
+        """Change what all keys may weigh together; see `Order.resize`."""
         self._maxsize = maxsize
         self._ghosts_maxsize = _part(maxsize, self._ghost)
         self.tune(self._small_part, self._promote_at)

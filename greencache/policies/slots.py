@@ -59,6 +59,9 @@ class SlottedOrder:
         if self._dead > len(self._slots) + _FEW:
             self._bury()
 
+    def resize(self, maxsize: float) -> None:
+        """Change what all keys may weigh together: nothing to an order that has no parts."""
+
     def _update(self, slot: Slot, item: Marked, weight: float) -> None:
         """Give a slot another item: the new one inherits the marks, and writing it counts as a hit."""
         item.marked = min(slot.item.marked + 1, MOST_MARKS)

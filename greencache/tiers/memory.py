@@ -9,18 +9,17 @@ from greencache.entry import Entry, State, judge
 from greencache.errors import ConfigurationError
 from greencache.forks import after_fork_in_child
 from greencache.keys import Pattern
-from greencache.policies import policy_named
+from greencache.policies import MOST_MARKS
 from greencache.stats import TierCounters
 from greencache.tiers.base import Lease, Status, TierHealth, TierUsage
+from greencache.tiers.memory_entries import MemoryEntries
 from greencache.tiers.memory_inspection import MemoryInspection
 from greencache.tiers.sizing import Sizer, estimate_size, weigh
-from greencache.tiers.tag_index import TagIndex
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["MemoryTier"]
 
 _LEASES = 100_000
-_LARGEST_PART = 8  # an entry over an eighth of L1 would evict too much that is worth more
 _REVOKED = 10_000
 _NUMBER, _HOLDERS = 0, 1
 
@@ -31,14 +30,17 @@ class MemoryTier:
     A lease is a number that the key has while somebody is on the way down for it. Readers of one key share
     it, the first fill uses it up, and whatever stores or removes an entry takes it away.
 
-    Evicts the least recently used entry that was not hit since it was last considered (CLOCK: Corbató,
-    "A Paging Experiment with the Multics System", 1969), so that a hit only has to set a mark.
+    A hit takes no lock and moves nothing, whatever the policy: it marks the entry, and who has to make room
+    reads the marks. The default is S3-FIFO (Yang et al., "FIFO Queues are All You Need for Cache Eviction",
+    SOSP 2023) or CLOCK (Corbató, "A Paging Experiment with the Multics System", 1969), whichever misses less
+    on a sample of the keys (Qureshi et al., "Adaptive Insertion Policies for High Performance Caching",
+    ISCA 2007).
 
     Args:
         size: Bytes that keys and values may take together.
         max_entries: How many entries at most; `None` for as many as fit.
         ttl: Seconds that an entry is kept before the tier below is asked again; `None` for ever.
-        policy: The name of the eviction policy.
+        policy: What is evicted first, one of `greencache.policies.POLICIES`.
         sizer: Returns the bytes that a value takes.
         clock: Where the time comes from.
     """
@@ -52,7 +54,7 @@ class MemoryTier:
         *,
         max_entries: int | None = None,
         ttl: Seconds | None = 60.0,
-        policy: str = "lru",
+        policy: str = "default",
         sizer: Sizer = estimate_size,
         clock: Clock | None = None,
         counters: TierCounters | None = None,
@@ -62,29 +64,27 @@ class MemoryTier:
         self.ttl = ttl
         self.counters = counters or TierCounters()
         self._size = size
-        self._max_entries = max_entries
-        self._policy_name = policy
         self._sizer = sizer
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
-        self._index: dict[Key, Entry] = {}
-        self.peek = self._index.get
+        self._entries = MemoryEntries(
+            size, max_entries, policy=policy, clock=self._clock, counters=self.counters
+        )
+        index = self._entries.index
+        self.peek = index.get
         """Returns the entry of a key, whatever its state, or `None`. A dict lookup is atomic: with the
         interpreter lock, and by the dict's own lock in free-threaded builds."""
         self._numbers = itertools.count(1)
         self._leases: dict[Key, list[int]] = {}
-        self._empty()
-        inspection = MemoryInspection(self._index, self._leases, sizer, self._clock)
+        self._revoked: dict[str, tuple[int, str]] = {}
+        inspection = MemoryInspection(index, self._leases, sizer, self._clock)
         self.scan_keys = inspection.scan_keys
         self.inspect_many = inspection.inspect_many
         after_fork_in_child(self._reset_after_fork)
 
     def _empty(self) -> None:
-        self._index.clear()
-        self._order = policy_named(self._policy_name, self._size)
-        self._tagged = TagIndex()
-        self._revoked: dict[str, tuple[int, str]] = {}
-        self._writes_until_sweep = 1
+        self._entries.clear()
+        self._revoked = {}
         self._leases.clear()
 
     def _reset_after_fork(self) -> None:
@@ -105,7 +105,8 @@ class MemoryTier:
         for key in keys:
             entry = self.peek(key)
             if entry is not None and judge(entry, now) is not State.GONE:
-                entry.marked = True
+                if entry.marked < MOST_MARKS:
+                    entry.marked += 1
                 found[key] = entry
         return found
 
@@ -130,9 +131,9 @@ class MemoryTier:
         with self._lock:
             leased = [key for key in entries if self._is_good(key, leases.get(key))]
             good = [key for key in leased if not self._is_revoked(entries[key])]
-            stored = {key for key in good if self._store(key, entries[key], weights[key])}
+            stored = {key for key in good if self._entries.store(key, entries[key], weights[key])}
             self._void(leased)
-            self._sweep_when_due()
+            self._entries.sweep_when_due()
         self.counters.fills += len(stored)
         self.counters.refused_fills += len(entries) - len(good)
         return stored
@@ -153,12 +154,12 @@ class MemoryTier:
         with self._lock:
             stored = set()
             for key, entry in entries.items():
-                if self._store(key, entry, weights[key]):
+                if self._entries.store(key, entry, weights[key]):
                     stored.add(key)
                 else:
-                    self._remove(key)
+                    self._entries.remove(key)
             self._void(entries)
-            self._sweep_when_due()
+            self._entries.sweep_when_due()
         self.counters.puts += len(stored)
         return stored
 
@@ -166,7 +167,7 @@ class MemoryTier:
         """Remove entries, void the leases on their keys, and return how many there were."""
         names = list(keys)
         with self._lock:
-            removed = sum(self._remove(key) for key in names)
+            removed = sum(self._entries.remove(key) for key in names)
             self._void(names)
         self.counters.drops += removed
         return removed
@@ -194,11 +195,11 @@ class MemoryTier:
                 # Forgetting a replaced stamp is safe only if no load that began before it can still fill.
                 self._revoked = latest
                 self._leases.clear()
-            tagged = (key for tag in stamps for key in self._tagged.get(tag, ()))
-            outdated = [
-                k for k in list(self._index if "" in stamps else tagged) if self._is_revoked(self._index[k])
-            ]
-            removed = sum(self._remove(key) for key in outdated)
+            index = self._entries.index
+            tagged = (key for tag in stamps for key in self._entries.tagged.get(tag, ()))
+            affected = index if "" in stamps else tagged
+            outdated = [key for key in affected if self._is_revoked(index[key])]
+            removed = sum(self._entries.remove(key) for key in outdated)
         self.counters.drops += removed
         return removed
 
@@ -211,7 +212,7 @@ class MemoryTier:
         # leases were voided, and so after the deeper tiers were dropped.
         with self._lock:
             self._leases.clear()
-            present = list(self._index.items())
+            present = list(self._entries.index.items())
         return self.drop_many([key for key, entry in present if is_dropped(key, entry)])
 
     # -- the rest --------------------------------------------------------------------------------------
@@ -227,7 +228,7 @@ class MemoryTier:
 
     def usage(self) -> TierUsage:
         """Return how many entries it holds, and about how many bytes they take."""
-        return TierUsage(len(self._index), int(self._order.currsize))
+        return TierUsage(len(self._entries.index), self._entries.weight)
 
     def close(self) -> None:
         """Let go of all entries."""
@@ -244,38 +245,6 @@ class MemoryTier:
         revoked = self._revoked
         return any(tag in revoked and revoked[tag][1] != token for tag, token in entry.stamps)
 
-    def _store(self, key: Key, entry: Entry, weight: int) -> bool:
-        if weight > self._size // _LARGEST_PART:
-            self.counters.refused_sizes += 1
-            return False
-        self._remove(key)
-        while self._order.currsize + weight > self._size or len(self._index) == self._max_entries:
-            self._evict()
-        self._index[key] = entry
-        self._order[key] = weight
-        self._tagged.add(key, entry)
-        return True
-
-    def _evict(self) -> None:
-        # Once around at most: readers may set marks as fast as this clears them.
-        for _ in range(len(self._index)):
-            key, weight = self._order.popitem()
-            self._order[key] = weight
-            entry = self._index[key]
-            if not entry.marked:
-                break
-            entry.marked = False
-        self._remove(key)
-        self.counters.evictions += 1
-
-    def _remove(self, key: Key) -> bool:
-        entry = self._index.pop(key, None)
-        if entry is None:
-            return False
-        del self._order[key]
-        self._tagged.remove(key, entry)
-        return True
-
     def _is_good(self, key: Key, number: Lease | None) -> bool:
         lease = self._leases.get(key)
         return lease is not None and lease[_NUMBER] == number
@@ -283,15 +252,3 @@ class MemoryTier:
     def _void(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._leases.pop(key, None)
-
-    def _sweep_when_due(self) -> None:
-        """Remove what is gone, once for as many writes as there are entries: constant work a write."""
-        self._writes_until_sweep -= 1
-        if self._writes_until_sweep > 0:
-            return
-        now = self._clock.now()
-        gone = [key for key, entry in self._index.items() if judge(entry, now) is State.GONE]
-        for key in gone:
-            self._remove(key)
-        self.counters.expired += len(gone)
-        self._writes_until_sweep = max(64, len(self._index))

@@ -43,7 +43,6 @@ class MemoryInspection:
 
     def _inspect(self, key: Key) -> Inspection:
         entry, lease = self._index.get(key), self._leases.get(key)
-        # The eviction order knows the weight too, but takes being asked for being used.
         size = None if entry is None else weigh(key, entry.value, self._sizer)
         held = None if lease is None else HeldLease(holders=lease[1])
         return Inspection(entry=entry, size=size, lease=held)

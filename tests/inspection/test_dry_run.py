@@ -107,9 +107,9 @@ def test_a_look_marks_nothing_in_l1_and_makes_no_tables(clock, postgres_url):
     with CacheManager(clock=clock) as cache:
         cache.set("a", 1, tags=["t"])
         entry = cache._engine.peek("a")
-        entry.marked = False
+        entry.marked = 0
         cache.invalidate("a", pattern="*", tags=["t"], dry_run=True)
-        assert entry.marked is False
+        assert entry.marked == 0
     with CacheManager.from_urls(l4=postgres_url) as cache:
         assert cache.invalidate("a", pattern="*", tags=["t"], dry_run=True) == {L1: 0, L4: 0}
     with psycopg.connect(postgres_url) as connection:

@@ -406,8 +406,8 @@ def test_explaining_changes_nothing(redis_servers, postgres_url):
         cache.initialize(strict=True)
         cache.set("mine", 1, tags=["users"], ttl=600)
         engine, entry = cache._engine, cache._engine.peek("mine")
-        order = list(engine.stack.memory._index)
-        entry.marked = False
+        order = list(engine.stack.memory._entries.index)
+        entry.marked = 0
         with redis.Redis.from_url(l3.url) as client:
             # A stamp that is lost must not be made anew by a look.
             client.delete(*client.scan_iter("gc:s:*users*"))
@@ -418,8 +418,8 @@ def test_explaining_changes_nothing(redis_servers, postgres_url):
                     cache.explain(key)
             after = (cache.get_stats(), _server_state([l2.url, l3.url]), database.execute(TABLES).fetchone())
         assert after == before
-        assert entry.marked is False
-        assert list(engine.stack.memory._index) == order
+        assert entry.marked == 0
+        assert list(engine.stack.memory._entries.index) == order
         assert engine.peek("a") is None
         assert engine.stack.memory._leases == {}
         assert len(engine.journal.recent("nothing")) == 0

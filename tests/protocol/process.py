@@ -139,7 +139,7 @@ class Process:
         """Return what tells its state from others."""
         memory, stamps, labels = self.memory, self.stamps, INSTRUMENTS.flights
         return (
-            memory and (brief(memory._index), brief(memory._leases), brief(memory._revoked)),
+            memory and (brief(memory._entries.index), brief(memory._leases), brief(memory._revoked)),
             brief(stamps._tokens),
             brief(stamps._confirmed),
             stamps._changes,

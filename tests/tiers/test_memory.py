@@ -61,7 +61,7 @@ def test_a_hit_saves_an_entry_from_eviction():
     clock = FakeClock()
     tier = MemoryTier(max_entries=3, clock=clock)
     put(tier, clock, "a", "b", "c")
-    tier.peek("a").marked = True
+    tier.peek("a").marked = 1
     put(tier, clock, "d")
     assert tier.get_many("abcd").keys() == {"a", "c", "d"}
 
@@ -131,7 +131,7 @@ def test_tags_are_forgotten_with_their_entries():
     tier = MemoryTier(max_entries=10, clock=clock)
     for number in range(1000):
         tier.put_many({f"k{number}": fresh(clock, stamps=((f"tag{number}", "1"),))})
-    assert len(tier._tagged) == 10
+    assert len(tier._entries.tagged) == 10
 
 
 def test_clearing_voids_leases_and_empties():
@@ -177,9 +177,10 @@ def test_threads_leave_index_order_and_tags_in_agreement():
         thread.start()
     for thread in threads:
         thread.join()
-    assert tier._index.keys() == set(tier._order)
-    assert {key for keys in tier._tagged.values() for key in keys} == set(tier._index)
-    assert tier.usage().size == sum(tier._order.values()) <= 60_000
+    entries = tier._entries
+    assert entries.index.keys() == set(entries.order)
+    assert {key for keys in entries.tagged.values() for key in keys} == set(entries.index)
+    assert tier.usage().size == sum(map(entries.order.weight_of, entries.order)) <= 60_000
 
 
 def test_a_late_word_of_an_older_stamp_is_ignored():

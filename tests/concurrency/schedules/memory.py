@@ -14,16 +14,17 @@ KEY, TAG = "k", "t"
 
 def require_agreeing_books(memory: MemoryTier) -> None:
     """Raise `AssertionError` unless index, order, sizes and tags say the same, and no lease is left."""
-    index, order = memory._index, memory._order
+    index, order = memory._entries.index, memory._entries.order
     assert set(index) == set(order), f"the index has {set(index)}, the order {set(order)}"
     weights = {key: memory._weigh(key, entry) for key, entry in index.items()}
-    assert dict(order.items()) == weights, "the order has other weights"
+    assert {key: order.weight_of(key) for key in order} == weights, "the order has other weights"
     assert order.currsize == sum(weights.values()), f"{order.currsize} bytes counted, {weights} there"
     tagged: dict[str, set[str]] = {}
     for key, entry in index.items():
         for tag in entry.tags:
             tagged.setdefault(tag, set()).add(key)
-    assert memory._tagged == tagged, f"the index of tags has {memory._tagged}, expected {tagged}"
+    found = memory._entries.tagged
+    assert found == tagged, f"the index of tags has {found}, expected {tagged}"
     assert not memory._leases, f"leases were left: {memory._leases}"
 
 
@@ -159,4 +160,4 @@ class Crowd(Scene):
     def judge(self) -> None:
         """The books agree."""
         require_agreeing_books(self.memory)
-        assert len(self.memory._index) <= 2, "more is kept than there is room for"
+        assert len(self.memory._entries.index) <= 2, "more is kept than there is room for"

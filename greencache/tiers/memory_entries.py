@@ -1,0 +1,119 @@
+"""What L1 holds, within its bounds."""
+
+from greencache.clock import Clock
+from greencache.entry import Entry, State, judge
+from greencache.policies import Order, order_named
+from greencache.stats import TierCounters
+from greencache.tiers.tag_index import TagIndex
+from greencache.typing import Key
+
+__all__ = ["MemoryEntries"]
+
+_LARGEST_PART = 8  # an entry over an eighth of L1 would evict too much that is worth more
+_LEAST_SWEEP = 64
+
+
+class MemoryEntries:
+    """Entries by key, bounded by bytes and by count, with the keys under each tag.
+
+    Whoever calls a method holds the lock of L1. The index alone is read without it.
+
+    Args:
+        size: Bytes that keys and values may take together.
+        max_entries: How many entries at most; `None` for as many as fit.
+        policy: The name of the eviction policy.
+        clock: Where the time comes from.
+        counters: Counts what is evicted, refused and swept.
+    """
+
+    def __init__(
+        self, size: int, max_entries: int | None, *, policy: str, clock: Clock, counters: TierCounters
+    ) -> None:
+        self._size = size
+        self._max_entries = max_entries
+        self._policy = policy
+        self._clock = clock
+        self._counters = counters
+        self.index: dict[Key, Entry] = {}
+        """Never replaced, so that its methods may be bound once."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything, whatever state it is in."""
+        self.index.clear()
+        self.order: Order = order_named(self._policy, self._size)
+        self.tagged = TagIndex()
+        self._ordered_size: float = self._size
+        self._writes_until_sweep = 1
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes all entries take."""
+        return int(self.order.currsize)
+
+    def store(self, key: Key, entry: Entry, weight: int) -> bool:
+        """Store an entry, after making room for it, and return whether it was small enough.
+
+        Args:
+            key: Where to find it. One that is there keeps its place and its marks: a renewed value is as
+                popular as the old one.
+            entry: What to keep.
+            weight: Bytes that it takes.
+        """
+        if weight > self._size // _LARGEST_PART:
+            self._counters.refused_sizes += 1
+            return False
+        self._make_room(key, weight)
+        old = self.index.get(key)
+        if old is not None:
+            self.tagged.remove(key, old)
+        self.index[key] = entry
+        self.order.add(key, entry, weight)
+        self.tagged.add(key, entry)
+        return True
+
+    def remove(self, key: Key) -> bool:
+        """Remove an entry and return whether it was there."""
+        entry = self.index.pop(key, None)
+        if entry is None:
+            return False
+        self.order.discard(key)
+        self.tagged.remove(key, entry)
+        return True
+
+    def sweep_when_due(self) -> None:
+        """Remove what is gone, once for as many writes as there are entries: constant work a write."""
+        self._writes_until_sweep -= 1
+        if self._writes_until_sweep > 0:
+            return
+        now = self._clock.now()
+        gone = [key for key, entry in self.index.items() if judge(entry, now) is State.GONE]
+        for key in gone:
+            self.remove(key)
+        self._counters.expired += len(gone)
+        self._writes_until_sweep = max(_LEAST_SWEEP, len(self.index))
+
+    def _make_room(self, key: Key, weight: int) -> None:
+        order = self.order
+        while order.currsize - order.weight_of(key) + weight > self._size:
+            self._evict()
+        if len(self.index) == self._max_entries and key not in self.index:
+            self._evict()
+            self._counters.count_evictions += 1
+
+    def _evict(self) -> None:
+        if self._max_entries is not None:
+            self._fit_order()
+        self.remove(self.order.evict())  # type: ignore[arg-type]  # an order returns the keys it was given
+        self._counters.evictions += 1
+
+    def _fit_order(self) -> None:
+        """Tell the order that it is full with what it holds, however many bytes the entries might take.
+
+        Its queues are parts of what fits. As parts of bytes that the count never lets it reach they would
+        keep what nobody asks for.
+        """
+        weight = self.order.currsize
+        if abs(weight - self._ordered_size) * _LARGEST_PART > self._ordered_size:
+            self._ordered_size = weight
+            self.order.resize(weight)

@@ -1,0 +1,92 @@
+"""What L1 holds, within its bounds."""
+
+import random
+from typing import get_args
+
+import pytest
+
+from greencache.config.tiers import EvictionPolicy
+from greencache.entry import Entry
+from greencache.policies import POLICIES
+from greencache.stats import TierCounters
+from greencache.testing import FakeClock
+from greencache.tiers.memory_entries import MemoryEntries
+
+WEIGHT = 100
+
+
+def entries_of(size=10_000, max_entries=None, policy="default"):
+    """Return empty entries, and what they count."""
+    counters = TierCounters()
+    made = MemoryEntries(size, max_entries, policy=policy, clock=FakeClock(), counters=counters)
+    return made, counters
+
+
+def hit_ratio(entries, requests):
+    """Return which part of the requests is there; what is not is stored."""
+    hits = 0
+    for key in requests:
+        entry = entries.index.get(key)
+        if entry is None:
+            entries.store(key, Entry(1, 1.0), WEIGHT)
+        else:
+            hits += 1
+            entry.marked = min(entry.marked + 1, 3)
+    return hits / len(requests)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_policy_keeps_the_bounds_and_the_books(policy):
+    """After stores, renewals with other weights, and removals, the order knows what the index has."""
+    entries, counters = entries_of(max_entries=50, policy=policy)
+    chance = random.Random(4)
+    for _ in range(5_000):
+        key = f"k{chance.randrange(150)}"
+        if chance.random() < 0.1:
+            entries.remove(key)
+        elif (entry := entries.index.get(key)) is not None and chance.random() < 0.5:
+            entry.marked = 1
+        else:
+            entries.store(key, Entry(1, 1.0), chance.randrange(1, 400))
+        assert entries.weight <= 10_000
+        assert len(entries.index) <= 50
+        assert set(entries.order) == set(entries.index)
+    assert 0 < counters.count_evictions < counters.evictions
+
+
+def test_evictions_say_which_bound_they_keep():
+    """Too many entries are told from too many bytes."""
+    entries, counters = entries_of(max_entries=3)
+    for key in "abcd":
+        entries.store(key, Entry(1, 1.0), WEIGHT)
+    assert (counters.evictions, counters.count_evictions) == (1, 1)
+    entries, counters = entries_of(8 * WEIGHT, max_entries=9)
+    for key in "abcdefghi":
+        entries.store(key, Entry(1, 1.0), WEIGHT)
+    assert (counters.evictions, counters.count_evictions) == (1, 0)
+
+
+def test_a_renewed_entry_keeps_its_marks():
+    """A value that is written again is as popular as the one before."""
+    entries, counters = entries_of(max_entries=2)
+    entries.store("a", Entry(1, 1.0), WEIGHT)
+    entries.index["a"].marked = 1
+    entries.store("a", Entry(2, 1.0), WEIGHT)
+    assert entries.index["a"].value == 2
+    assert entries.index["a"].marked > 0
+    assert counters.evictions == 0
+
+
+@pytest.mark.parametrize("policy", ["default", "s3fifo"])
+def test_a_bound_by_count_is_used_as_well_as_one_by_bytes(policy):
+    """Queues that are parts of bytes which the count never lets them reach would keep what nobody wants."""
+    chance = random.Random(7)
+    requests = [f"k{int(chance.paretovariate(0.4)) % 20_000}" for _ in range(30_000)]
+    by_bytes, _ = entries_of(200 * WEIGHT, policy=policy)
+    by_count, _ = entries_of(1_000_000, max_entries=200, policy=policy)
+    assert hit_ratio(by_count, requests) >= hit_ratio(by_bytes, requests) - 0.01
+
+
+def test_the_settings_name_every_policy():
+    """Configuration files can choose whatever can be chosen."""
+    assert set(get_args(EvictionPolicy)) == set(POLICIES)
