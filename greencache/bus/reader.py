@@ -4,6 +4,7 @@ from greencache.backends.redis import RedisListener
 from greencache.backends.scripts import load_script
 from greencache.bus import stream
 from greencache.bus.stream import Position, Record
+from greencache.errors import DecodeError
 from greencache.typing import Seconds
 
 __all__ = ["BATCH", "GapError", "LogReader"]
@@ -54,11 +55,10 @@ class LogReader:
         return stream.parse_records(reply)
 
     def reaches_back_to(self, position: Position) -> bool:
-        """Return whether the log has the very message at a position.
-
-        Raises:
-            DecodeError: If something else lies there.
-        """
+        """Return whether the log has the very message at a position, not something else."""
         reply = self._connection.execute(b"XRANGE", self._name, position.identifier, position.identifier)
-        found = stream.parse_records([(self._name, reply)] if reply else None)
+        try:
+            found = stream.parse_records([(self._name, reply)] if reply else None)
+        except DecodeError:
+            return False
         return bool(found) and found[0].position == position

@@ -26,6 +26,7 @@ __all__ = ["RedisBus"]
 _FIRST_PAUSE: Seconds = 0.05
 _LONGEST_PAUSE: Seconds = 1.0
 _LONGEST_FAREWELL: Seconds = 2.0
+_THREAD = "greencache-bus"
 
 
 class RedisBus:
@@ -115,13 +116,17 @@ class RedisBus:
             refuse_late_patch(was_patched=self._was_patched)
         if self._handler is None or (thread is not None and thread.is_alive()):
             return
-        with self._lock:
-            if not (self._is_closed or (self._thread and self._thread.is_alive())):  # started meanwhile
-                self._was_patched = is_patched()
-                self._thread = threading.Thread(
-                    target=self._listen, args=(self._handler, self._stop), name="greencache-bus", daemon=True
-                )
-                self._thread.start()
+        try:
+            with self._lock:
+                if not (self._is_closed or (self._thread and self._thread.is_alive())):  # started meanwhile
+                    self._was_patched = is_patched()
+                    self._thread = threading.Thread(
+                        target=self._listen, args=(self._handler, self._stop), name=_THREAD, daemon=True
+                    )
+                    self._thread.start()
+        except (RuntimeError, MemoryError) as error:
+            # No thread to be had now: nothing is trusted until a later call has got one.
+            self._note_lost(error)
 
     def publish(self, message: Message) -> int:
         """Announce a message to all others, and return its number.
@@ -144,12 +149,7 @@ class RedisBus:
         return self._applied
 
     def wait_applied(self, number: int, timeout: Seconds) -> bool:
-        """Wait until all messages up to a number are applied, and return whether they are.
-
-        Args:
-            number: What `publish` has returned, here or in another process.
-            timeout: Seconds to wait at most.
-        """
+        """Wait until all is applied up to what a `publish` has returned, and return whether it is."""
         return self._wait_for(lambda: self._applied >= number, timeout)
 
     def wait_joined(self, timeout: Seconds) -> bool:
@@ -168,7 +168,7 @@ class RedisBus:
         self._stop.set()
         if self._connection is not None:
             self._connection.close()
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
             thread.join(_LONGEST_FAREWELL)
         self.trusted_until = -math.inf
 
@@ -244,10 +244,7 @@ class RedisBus:
         """Return where the host's own tiers are, if that is known and the log still reaches back to it."""
         remembered = self._host.recall() if self._host is not None and not self._has_missed else None
         position = Position.from_bytes(remembered) if remembered else None
-        try:
-            return position if position is not None and reader.reaches_back_to(position) else None
-        except DecodeError:
-            return None  # something else lies there
+        return position if position is not None and reader.reaches_back_to(position) else None
 
     def _remember(self, position: Position) -> None:
         if self._host is not None:

@@ -201,6 +201,32 @@ class TestListening:
         assert member.heard == [JOINED]
         assert EventKind.BUS_GAP not in member.recorder.kinds
 
+    def test_a_listener_that_finds_no_thread_is_started_by_a_later_call(self, make_member, monkeypatch):
+        """Whoever reads or announces must not fail for it: nothing is trusted, and that is told once."""
+        member = make_member()
+
+        def refuse(thread):
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            for _ in range(2):
+                member.start()
+            member.bus.publish(drop("k"))
+            assert not member.is_trusting
+            assert member.recorder.kinds.count(EventKind.BUS_LOST) == 1
+        member.start().await_trust()
+        assert EventKind.BUS_BACK in member.recorder.kinds
+
+    def test_a_bus_whose_listener_found_no_thread_can_be_closed(self, make_member, monkeypatch):
+        """There is nothing to wait for."""
+        member = make_member()
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", lambda _: 1 // 0)
+            with pytest.raises(ZeroDivisionError):
+                member.start()
+        member.bus.close()
+
     def test_an_order_is_the_same_for_all(self, make_member):
         """Two publish at once, two listen and hear the same."""
         listeners = [make_member().start().await_trust() for _ in range(2)]
