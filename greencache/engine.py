@@ -281,7 +281,7 @@ class Engine:
             tier,
             clock=self.clock,
             recorder=self.recorder,
-            is_current=self.stamps.are_current,
+            current_among=self.stamps.current_among,
             stamp=self.stamps.current,
             collapse=collapse,
             on_replayed=functools.partial(self._on_replayed, tier.name),

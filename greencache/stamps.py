@@ -4,9 +4,11 @@ A stamp stands for "everything under this tag, as of now". Replacing it invalida
 the old one, without a scan and without lists of members.
 """
 
+import math
 import secrets
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from greencache.bus.base import Bus
 from greencache.clock import Clock
@@ -22,6 +24,10 @@ NAMESPACE = ""
 """The tag of everything in the namespace."""
 _NOBODY = ""
 """A stamp that no entry carries."""
+_REFUTED_FOR: Seconds = 1.0
+"""How long the authority is not asked again about a stamp that it did not know."""
+_WRITERS_ASK_AFTER: Seconds = 60.0
+"""How long those who write believe a stamp, although the bus vouches for it."""
 
 
 class StampTable:
@@ -29,6 +35,10 @@ class StampTable:
 
     A stamp is vouched for while the bus is, since a replacement would have been announced, and otherwise
     for `max_age` after it was read.
+
+    The authority may lose a stamp that nobody has replaced: it is evicted, or ends. Whoever comes next
+    creates another one, which is announced to nobody, since it outdates nothing. So whoever finds an entry
+    with another stamp than the one remembered asks again, and who only writes does so once in a minute.
 
     Args:
         bus: Tells until when nothing can have been missed; `None` where nobody announces anything.
@@ -57,6 +67,7 @@ class StampTable:
         self._capacity = capacity
         self._tokens: dict[str, str] = {}
         self._confirmed: dict[str, Seconds] = {}
+        self._refuted: dict[tuple[str, str], Seconds] = {}
         self._changes = 0
         self._reset_after_fork()
         after_fork_in_child(self._reset_after_fork)
@@ -67,12 +78,12 @@ class StampTable:
     def current(self, tags: Iterable[str] = ()) -> Stamps:
         """Return the current stamps of the namespace and of tags, to be put on an entry loaded after this."""
         names = (NAMESPACE, *tags)
-        known = self._known(names, ask=True)
+        known = self._known(names)
         return tuple((name, known[name]) for name in names)
 
     def before_load(self, tags: Iterable[str]) -> dict[str, str]:
         """Return the stamps of the namespace, of tags, and of any tag at all, before a load begins."""
-        return self._known((NAMESPACE, *tags, ANY_TAG), ask=True)
+        return self._known((NAMESPACE, *tags, ANY_TAG))
 
     def since(self, before: Mapping[str, str], tags: Collection[str]) -> dict[str, str] | None:
         """Return the stamps that tags had at an earlier moment, although nobody had asked for them then.
@@ -95,16 +106,39 @@ class StampTable:
 
     def _asked_anew(self, tags: list[str]) -> dict[str, str]:
         """Return what the authority says now of all of these, or nothing at all."""
-        return self._read(tags) if self.keepers else self._known(tags, ask=True)
+        return self._read(tags) if self.keepers else self._known(tags)
 
-    def are_current(self, stamps: Stamps) -> bool:
-        """Return whether none of these has been replaced, as far as can be known.
+    def current_among(self, batch: AbstractSet[Stamps]) -> AbstractSet[Stamps]:
+        """Return the stamps of those entries of which no stamp has been replaced, as far as can be known.
 
         During an outage of the authority the last stamps known are believed, since nobody can replace
         them there; a stamp never seen before cannot be proved and is not believed.
+
+        Args:
+            batch: The stamps of entries that were read before; at most two questions are asked for all.
         """
-        known = self._known([tag for tag, _ in stamps], ask=False)
-        return all(known.get(tag) == token for tag, token in stamps)
+        pairs = dict.fromkeys(pair for stamps in batch for pair in stamps)
+        tags = dict.fromkeys(tag for tag, _ in pairs)
+        doubtful = dict.fromkeys(tag for tag in tags if not self._is_vouched_for(tag))
+        known = self.remembered(tags) | self._asked(doubtful)
+        differing = [(tag, token) for tag, token in pairs if known.get(tag) != token]
+        if not differing:
+            return batch
+        known |= self._asked(self._contested([pair for pair in differing if pair[0] not in doubtful]))
+        outdated = {(tag, token) for tag, token in differing if known.get(tag) != token}
+        return {stamps for stamps in batch if outdated.isdisjoint(stamps)}
+
+    def _contested(self, pairs: Collection[tuple[str, str]]) -> list[str]:
+        """Return the tags of stamps that differ from what is remembered, and were not looked for lately."""
+        now = self._clock.now()
+        with self._lock:
+            refuted = self._refuted
+            contested = [pair for pair in pairs if now >= refuted.get(pair, -math.inf) + _REFUTED_FOR]
+            if len(refuted) + len(contested) > self._capacity:
+                refuted.clear()
+            # Before the answer: also one that does not come is not asked for at each read.
+            refuted.update(dict.fromkeys(contested, now))
+        return list(dict.fromkeys(tag for tag, _ in contested))
 
     def remembered(self, tags: Iterable[str]) -> dict[str, str]:
         """Return the stamps of tags as this process knows them, asking nobody: they may be outdated."""
@@ -151,17 +185,18 @@ class StampTable:
             self._tokens.clear()
             self._confirmed.clear()
 
-    def _known(self, tags: Sequence[str], *, ask: bool) -> dict[str, str]:
-        doubtful = [tag for tag in tags if not self._is_vouched_for(tag)]
-        read = self._read(doubtful) if doubtful and self.keepers else {}
-        tokens = self._tokens
-        known = {tag: token for tag in tags if (token := tokens.get(tag)) is not None} | read
+    def _known(self, tags: Sequence[str]) -> dict[str, str]:
+        """Return the stamps of tags, for what is going to be written."""
+        read = self._asked([tag for tag in tags if not self._is_vouched_for(tag, _WRITERS_ASK_AFTER)])
+        known = self.remembered(tags) | read
         unknown = [tag for tag in tags if tag not in known]
-        if ask and unknown:
-            # No authority, or none within reach: an own stamp is current here, and is taken for outdated
-            # wherever the authority says otherwise.
-            known |= self._invent(unknown)
-        return known
+        # No authority, or none within reach: an own stamp is current here, and is taken for outdated
+        # wherever the authority says otherwise.
+        return known | self._invent(unknown) if unknown else known
+
+    def _asked(self, tags: Collection[str]) -> dict[str, str]:
+        """Return what the authority says of tags; nothing where there is none, or none within reach."""
+        return self._read(list(tags)) if tags and self.keepers else {}
 
     def _read(self, tags: list[str]) -> dict[str, str]:
         """Return the stamps that the authority has now, and remember them."""
@@ -205,10 +240,10 @@ class StampTable:
         self._on_changed(invented, number)
         return invented
 
-    def _is_vouched_for(self, tag: str) -> bool:
+    def _is_vouched_for(self, tag: str, longest: Seconds = math.inf) -> bool:
         confirmed = self._confirmed.get(tag)
         if confirmed is None:
             return not self.keepers and tag in self._tokens
         now = self._clock.now()
         is_heard = self._bus is not None and now < self._bus.trusted_until
-        return is_heard or now < confirmed + self._max_age
+        return now < confirmed + min(longest, math.inf if is_heard else self._max_age)

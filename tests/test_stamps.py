@@ -67,14 +67,19 @@ def table(bus, clock, keeper, changes):
     return table
 
 
+def is_current(table, stamps):
+    """Return what the table says of the stamps of one entry."""
+    return table.current_among({stamps}) == {stamps}
+
+
 def test_without_an_authority_stamps_are_the_processs_own():
     """They last until they are replaced here."""
     table = StampTable(None, SystemClock(), on_changed=lambda *_: None)
     before = table.current(["t"])
     assert table.current(["t"]) == before
     table.expect(table.mint(["t"]))
-    assert not table.are_current(before)
-    assert table.are_current(table.current(["t"]))
+    assert not is_current(table, before)
+    assert is_current(table, table.current(["t"]))
 
 
 def test_a_stamp_is_believed_for_max_age_without_the_bus(table, clock, keeper):
@@ -91,9 +96,9 @@ def test_a_stamp_is_believed_for_max_age_without_the_bus(table, clock, keeper):
 def test_a_stamp_is_believed_as_long_as_the_bus_vouches(table, clock, keeper, bus):
     """A replacement would have been announced."""
     bus.trusted_until = clock.now() + 1000
-    table.current(["t"])
+    stamps = table.current(["t"])
     clock.advance(900)
-    table.current(["t"])
+    assert is_current(table, stamps)
     assert keeper.reads == 1
 
 
@@ -104,9 +109,9 @@ def test_an_announced_stamp_is_not_believed_but_read(table, keeper, bus, changes
     keeper.stamps["t"] = "third"
     table.expect({"t": "third"})
     table.expect({"t": "second"})
-    assert not table.are_current((("t", "second"),))
-    assert table.are_current((("t", "third"),))
-    assert not table.are_current(old)
+    assert not is_current(table, (("t", "second"),))
+    assert is_current(table, (("t", "third"),))
+    assert not is_current(table, old)
     assert changes[-1] == {"t": "third"}
 
 
@@ -117,18 +122,18 @@ def test_an_announced_stamp_is_not_believed_during_an_outage(table, keeper, bus)
     table.expect({"t": "second"})
     keeper.is_up = False
     table.doubt()
-    assert not table.are_current((("t", "second"),))
-    assert table.are_current(kept)
+    assert not is_current(table, (("t", "second"),))
+    assert is_current(table, kept)
 
 
 def test_a_stamp_that_was_never_seen_is_not_believed_during_an_outage(table, keeper):
     """It may have been replaced long ago."""
     keeper.is_up = False
-    assert not table.are_current((("t", "whatever"),))
+    assert not is_current(table, (("t", "whatever"),))
     own = table.current(["t"])
-    assert table.are_current(own)
+    assert is_current(table, own)
     keeper.is_up = True
-    assert not table.are_current(own)
+    assert not is_current(table, own)
 
 
 def test_what_was_announced_while_an_answer_was_under_way_is_asked_for_again(table, keeper, bus):
@@ -139,7 +144,7 @@ def test_what_was_announced_while_an_answer_was_under_way_is_asked_for_again(tab
     table.current(["t"])
     keeper.meanwhile = None
     keeper.stamps["t"] = "new"
-    assert table.are_current((("", keeper.stamps[""]), ("t", "new")))
+    assert is_current(table, (("", keeper.stamps[""]), ("t", "new")))
 
 
 def test_a_doubt_while_an_answer_was_under_way_is_not_forgotten(table, keeper, bus):
@@ -181,6 +186,105 @@ def test_nobody_vouches_where_nothing_is_announced(clock, keeper):
     keeper.stamps["t"] = "replaced"
     clock.advance(2.1)
     assert dict(table.current(["t"]))["t"] == "replaced"
+
+
+# -- stamps that the authority has lost --------------------------------------------------------------------
+
+
+@pytest.fixture
+def others(bus, clock, keeper):
+    """The table of another process."""
+    table = StampTable(bus, clock, max_age=2.0, on_changed=lambda *_: None)
+    table.keepers = (keeper,)
+    return table
+
+
+def lose(keeper, stamp="made anew"):
+    """Evict the stamp of a tag, which another process creates anew and does not announce."""
+    keeper.stamps["t"] = stamp
+
+
+def test_processes_agree_again_on_a_stamp_that_was_evicted(table, others, keeper, bus, changes):
+    """The one that remembers the lost stamp looks again when it sees another one, and tells L1."""
+    bus.trusted_until = 1e9
+    old = table.current(["t"])
+    lose(keeper)
+    new = others.current(["t"])
+    assert not is_current(others, old)
+    assert is_current(table, new)
+    assert changes[-1] == {"t": "made anew"}
+    assert not is_current(table, old)
+    assert table.current(["t"]) == new
+
+
+def test_an_outdated_entry_is_no_reason_to_ask_at_each_read(table, keeper, bus, clock):
+    """Its stamp was refuted a moment ago; another one may be the current one, and is asked for."""
+    bus.trusted_until = 1e9
+    table.current(["t"])
+    outdated, reads = (("t", "replaced long ago"),), keeper.reads
+    for _ in range(10):
+        assert not is_current(table, outdated)
+    assert keeper.reads == reads + 1
+    clock.advance(1.1)
+    for _ in range(10):
+        assert not is_current(table, outdated)
+    assert keeper.reads == reads + 2
+    lose(keeper)
+    assert is_current(table, (("t", "made anew"),))
+
+
+def test_a_stamp_is_not_looked_at_twice_for_one_answer(table, keeper, bus):
+    """What was asked for anyway is as new as it can be; nor is an authority that is away asked again."""
+    assert not is_current(table, (("t", "replaced"),))
+    assert keeper.reads == 1
+    table.doubt()
+    calls = []
+    keeper.read_stamps = lambda *_: calls.append(1)
+    assert not is_current(table, (("t", "replaced"),))
+    assert len(calls) == 1
+
+
+def test_what_was_refuted_is_remembered_within_bounds(bus, clock, keeper):
+    """However many outdated entries are read."""
+    bus.trusted_until = 1e9
+    table = StampTable(bus, clock, on_changed=lambda *_: None, capacity=100)
+    table.keepers = (keeper,)
+    table.current(["t"])
+    for number in range(500):
+        assert not is_current(table, (("t", f"outdated {number}"),))
+    assert len(table._refuted) <= 100
+
+
+@pytest.mark.parametrize("ask", [lambda table: table.current(["t"]), lambda table: table.before_load(["t"])])
+def test_who_writes_asks_again_once_in_a_while(table, keeper, bus, clock, ask):
+    """A process that only writes never sees that others take its entries for absent."""
+    bus.trusted_until = 1e9
+    ask(table)
+    lose(keeper)
+    clock.advance(59)
+    reads = keeper.reads
+    ask(table)
+    assert keeper.reads == reads
+    clock.advance(2)
+    assert dict(ask(table))["t"] == "made anew"
+    assert keeper.reads == reads + 1
+
+
+# -- many entries at once ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_the_stamps_of_many_entries_are_asked_for_at_once(table, others, keeper, bus, is_known):
+    """One round trip for those that are not known, and one for those that are and differ."""
+    bus.trusted_until = 1e9
+    tags = [f"t{number}" for number in range(100)]
+    batch = {others.current([tag]) for tag in tags}
+    if is_known:
+        table.current(tags)
+    outdated = {((tag, "replaced"),) for tag in tags}
+    reads = keeper.reads
+    assert table.current_among(batch | outdated) == batch
+    assert keeper.reads == reads + 1
 
 
 # -- tags that are known only after a load -----------------------------------------------------------------
@@ -265,7 +369,7 @@ def test_without_an_authority_late_tags_are_the_processs_own():
     """An invalidation here is noticed likewise."""
     table = StampTable(None, SystemClock(), on_changed=lambda *_: None)
     before = table.before_load([])
-    assert table.are_current(tuple(table.since(before, ["late"]).items()))
+    assert is_current(table, tuple(table.since(before, ["late"]).items()))
     before = table.before_load([])
     table.expect(table.mint(["late"]))
     assert table.since(before, ["late"]) is None

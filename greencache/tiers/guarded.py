@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from greencache.clock import Clock
 from greencache.entry import Entry, Stamps, State, judge
@@ -38,7 +39,7 @@ class GuardedTier(Guard):
         tier: The tier itself.
         clock: Where the time comes from.
         recorder: Is told when the tier goes and comes.
-        is_current: Whether the stamps of an entry are all current; an entry with others is absent.
+        current_among: Returns those stamps of entries that are all current; an entry with others is absent.
         stamp: Returns the stamps for entries of a tier that keeps none itself, such as a view.
         collapse: Returns the drops that cover any others in this tier, for when too many wait.
         on_replayed: Is called with what was replayed, to do it in nearer tiers and to announce it.
@@ -52,7 +53,7 @@ class GuardedTier(Guard):
         *,
         clock: Clock,
         recorder: Recorder,
-        is_current: Callable[[Stamps], bool],
+        current_among: Callable[[AbstractSet[Stamps]], AbstractSet[Stamps]],
         stamp: Callable[[], Stamps],
         collapse: Callable[[], Pending],
         on_replayed: Callable[[Pending], None],
@@ -71,7 +72,7 @@ class GuardedTier(Guard):
         self.writable: bool = tier.writable
         self.ttl: Seconds | None = tier.ttl
         self._clock = clock
-        self._is_current = is_current
+        self._current_among = current_among
         self._stamp = stamp
         self._store = tier if isinstance(tier, StampStore) else None
         self.lease_ttl: Seconds = tier.lease_ttl if isinstance(tier, Leasing) else math.inf
@@ -97,17 +98,13 @@ class GuardedTier(Guard):
         found = self._ready(lambda: self.tier.get_many(keys)) or {}
         now = self._clock.now()
         fresh, stale = {}, {}
-        verdicts: dict[Stamps, bool] = {}
+        # All at once: whoever must be asked about them is asked in one round trip, whatever they carry.
+        current = self._current_among({entry.stamps for entry in found.values()}) if self.writable else ()
         for key, entry in found.items():
             if not self.writable:
                 entry.stamps = stamps
-            else:
-                # Entries of a batch mostly carry the same stamps; all are judged as of one moment anyway.
-                is_current = verdicts.get(entry.stamps)
-                if is_current is None:
-                    is_current = verdicts[entry.stamps] = self._is_current(entry.stamps)
-                if not is_current:
-                    continue
+            elif entry.stamps not in current:
+                continue
             state = judge(entry, now)
             if state <= State.DUE:
                 fresh[key] = entry

@@ -21,7 +21,7 @@ from greencache.tiers.memory import MemoryTier
 
 from .scheduler import Run, Step
 
-_READS = {"get_many", "current", "before_load", "since", "are_current"}
+_READS = {"get_many", "current", "before_load", "since", "current_among"}
 _STEPS = {
     MemoryTier: (
         "get_many", "reserve_many", "fill_many", "release_many", "put_many", "drop_many", "drop_matching",
@@ -31,7 +31,7 @@ _STEPS = {
         "get_many", "reserve_many", "fill_many", "release_many", "extend_many", "put_many", "drop_many",
         "drop_matching", "read_stamps", "replace_stamps",
     ),
-    StampTable: ("current", "before_load", "since", "are_current", "expect", "doubt"),
+    StampTable: ("current", "before_load", "since", "current_among", "expect", "doubt"),
     FlightTable: ("join", "land", "crash", "abandon", "detach", "detach_where"),
 }  # fmt: skip
 

@@ -142,6 +142,7 @@ class Process:
             memory and (brief(memory._entries.index), brief(memory._leases), brief(memory._revoked)),
             brief(stamps._tokens),
             brief(stamps._confirmed),
+            brief(stamps._refuted),
             stamps._changes,
             tuple((key, labels[id(flight)][0]) for key, flight in self.flights._flights.items()),
             tuple(

@@ -123,7 +123,7 @@ class Scene:
             self.tier,
             clock=self.clock,
             recorder=self.notes,
-            is_current=lambda _: True,
+            current_among=lambda batch: batch,
             stamp=tuple,
             collapse=lambda: Pending(patterns=[Pattern("*")]),
             on_replayed=lambda pending: self.replayed.append(pending.describe()),

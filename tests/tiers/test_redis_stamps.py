@@ -50,7 +50,7 @@ def test_a_cache_works_over_what_is_no_stamp(manager, redis_url):
 
 
 def test_a_stamp_that_is_read_lives_on(manager, make_stamps):
-    """It ends a month after its last use, not after its first; looking at it as a tool does changes nothing."""
+    """It ends a month after its last use, not after its first; what a tool does is no use."""
     stamps = make_stamps()
     stamps.read(["", "a", "b"])
     names = [RedisNames("app").stamp(tag) for tag in ("", "a", "b")]
@@ -64,18 +64,35 @@ def test_a_stamp_that_is_read_lives_on(manager, make_stamps):
     assert 0 < lives[2] <= 5_000_000
 
 
-def test_reading_stamps_costs_one_round_trip(manager, make_stamps, monkeypatch):
+def noting(calls, original):
+    """Return a method that does what another does, and notes each call."""
+
+    def note(*args, **options):
+        calls.append(args)
+        return original(*args, **options)
+
+    return note
+
+
+@pytest.fixture
+def count_calls(monkeypatch):
+    """Count round trips to the server of a manager."""
+
+    def count(manager):
+        calls, servers = [], manager._servers
+        for name in ("execute", "execute_many"):
+            monkeypatch.setattr(servers, name, noting(calls, getattr(servers, name)))
+        return calls
+
+    return count
+
+
+def test_reading_stamps_costs_one_round_trip(manager, make_stamps, count_calls):
     """Though their lives begin anew with it."""
-    stamps, calls = make_stamps(), []
+    stamps = make_stamps()
     tags = [f"t{number}" for number in range(900)]
     known = stamps.read(tags)
-    execute_many = manager._servers.execute_many
-
-    def count(commands, *args, **options):
-        calls.append(commands)
-        return execute_many(commands, *args, **options)
-
-    monkeypatch.setattr(manager._servers, "execute_many", count)
+    calls = count_calls(manager)
     assert stamps.read(tags) == known
     assert len(calls) == 1
 
@@ -88,3 +105,32 @@ def test_stamps_are_read_where_nothing_can_be_written(redis_servers):
         known = stamps.read(["", "t"])
         manager.execute("CONFIG", "SET", "min-replicas-to-write", "1")
         assert stamps.read(["", "t"]) == known
+
+
+def test_caches_agree_again_when_a_stamp_was_evicted(manager, redis_url):
+    """Whoever asks next creates another one; the others take it over when they see it."""
+    with (
+        CacheManager.from_urls(l1=None, l3=redis_url, namespace="ns").initialize() as one,
+        CacheManager.from_urls(l1=None, l3=redis_url, namespace="ns").initialize() as other,
+    ):
+        one.set("warm", 1)
+        manager.execute("DEL", "gc:s:{ns}:")
+        loads = []
+        for cache in (one, other) * 5:
+            cache.get_or_load("k", lambda: loads.append(1), ttl=600)
+        assert len(loads) <= 2
+        assert (one.get("warm"), other.get("warm")) == (None, None)
+
+
+def test_many_entries_with_a_tag_each_are_read_in_few_round_trips(redis_url, count_calls):
+    """One for the entries, one for all their stamps."""
+    keys = [f"k{number}" for number in range(300)]
+    with (
+        CacheManager.from_urls(l1=None, l3=redis_url, namespace="ns").initialize() as writer,
+        CacheManager.from_urls(l1=None, l3=redis_url, namespace="ns").initialize() as reader,
+    ):
+        for key in keys:
+            writer.set(key, key, tags=[key])
+        calls = count_calls(reader._engine.stack.authority.tier._manager)
+        assert reader.mget(keys) == {key: key for key in keys}
+        assert len(calls) <= 3

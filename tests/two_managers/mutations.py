@@ -47,7 +47,7 @@ def _nothing(*_: object) -> int:
 
 def _look_believing(self: GuardedTier, keys: Any) -> Any:
     """Take every entry of a tier for current."""
-    self._is_current = lambda _: True
+    self._current_among = lambda batch: batch
     return _LOOK(self, keys)
 
 

@@ -69,8 +69,9 @@ class TagDuringLoad(Scene):
         entry = self.memory.peek(KEY)
         assert entry is None or entry.value == self.version, f"{entry.value} is kept, not {self.version}"
         truth = self.authority.stamps[TAG]
-        assert self.table.are_current(((TAG, truth),)), "the table denies the authority's stamp"
-        assert not self.table.are_current(((TAG, "stamp 0"),)), "the table believes a replaced stamp"
+        current, replaced = ((TAG, truth),), ((TAG, "stamp 0"),)
+        assert self.table.current_among({current}), "the table denies the authority's stamp"
+        assert not self.table.current_among({replaced}), "the table believes a replaced stamp"
         self.load(0)
         kept = self.memory.peek(KEY)
         assert kept is not None, "what was loaded anew is not kept"
