@@ -182,7 +182,7 @@ class Identified(Protocol):
     """A tier that can tell its server from all others."""
 
     def identity(self) -> str:
-        """Return what no other server is called; may cost a call, once."""
+        """Return what no other server is called, or nothing; may cost a call now and then."""
         ...
 
 

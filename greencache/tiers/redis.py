@@ -19,6 +19,7 @@ from greencache.keys import Pattern
 from greencache.stats import TierCounters
 from greencache.tiers.base import LEASE_TTL, LandedHandler, Lease, StampSeed, Status, TierHealth
 from greencache.tiers.border import Border
+from greencache.tiers.redis_identity import RedisIdentity
 from greencache.tiers.redis_inspection import RedisInspection, chunks
 from greencache.tiers.redis_stamps import RedisStamps
 from greencache.tiers.tokens import new_batch
@@ -81,7 +82,7 @@ class RedisTier:
         self.on_landed: LandedHandler | None = None
         self._lease_ms = max(1, math.ceil(lease_ttl * 1000))
         self._clock = clock
-        self._identity = ""
+        self.identity = RedisIdentity(manager, clock).find
         self._fill = load_script("fill")
         self._put = load_script("put")
         self._drop = load_script("drop")
@@ -213,16 +214,6 @@ class RedisTier:
         removed = sum(self._remove(keys) for keys in self.scan_keys(pattern))
         self.counters.drops += removed
         return removed
-
-    def identity(self) -> str:
-        """Return the server's run id and the number of the database, as it was when first asked for.
-
-        A later run id only costs work twice.
-        """
-        if not self._identity and (run_id := self._manager.check().run_id):
-            # Two databases of one server share nothing: what one was told, the other does not know.
-            self._identity = f"{run_id}/{self._manager.database}"
-        return self._identity
 
     def await_replica(self, timeout: Seconds) -> bool:
         """Return whether a replica has all that was written so far, after waiting that long at most."""

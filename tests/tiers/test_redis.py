@@ -102,7 +102,7 @@ class Spy:
                 return self.before[name](method, *args, **kwargs)
             return method(*args, **kwargs)
 
-        return call
+        return call if callable(method) else method
 
 
 def values(found):
@@ -730,6 +730,35 @@ class TestTheRest:
         assert health.error
         tier.close()
         tier.close()
+
+
+def test_a_server_that_does_not_say_who_it_is_is_not_asked_all_the_time(redis_servers, make_tier, clock):
+    """Whoever hears of an invalidation asks for it, and must not wait for the server each time."""
+    server = redis_servers()
+    with RedisManager(server.url) as manager:
+        spy = Spy(manager)
+        tier = make_tier(through=spy)
+        server.kill()
+        assert [tier.identity() for _ in range(5)] == [""] * 5
+        assert spy.called == [("check",)]
+        server.start()
+        assert tier.identity() == ""
+        clock.advance(10)
+        assert tier.identity()
+        assert spy.called == [("check",)] * 2
+
+
+def test_nobody_waits_while_another_asks_who_the_server_is(manager, make_tier):
+    """Not to know it only costs work twice."""
+    seen = []
+
+    def check(method):
+        seen.append(tier.identity())
+        return method()
+
+    tier = make_tier(through=Spy(manager, check=check))
+    assert tier.identity()
+    assert seen == [""]
 
 
 def test_two_databases_of_one_server_are_two_places(redis_server, make_tier):
