@@ -18,7 +18,6 @@ EVENTS: Final = {
 """What a statement does, and the transition tables that tell of it."""
 
 _BODY = """
-#variable_conflict use_column
 declare
     all_keys text[] := array[]::text[];
     all_tags text[] := array[]::text[];

@@ -192,7 +192,7 @@ class WatchedTables:
         # With the rights of its owner: who may write to the table need not know of the outbox.
         yield _sql(
             "create function {}() returns trigger language plpgsql security definer"
-            " set search_path = pg_catalog, pg_temp set standard_conforming_strings = on as {}",
+            " set search_path = pg_catalog, pg_temp as {}",
             name,
             sql.Literal(body),
         )

@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.parse
@@ -263,6 +266,42 @@ def test_a_hung_leader_is_replaced(new_listener, invalidate, database, factors, 
         database.execute("select 1")
 
 
+ORPHAN = """
+import os, sys, time
+from greencache.backends.postgres import PostgresManager
+from greencache.clock import SystemClock
+from greencache.events import NullRecorder
+from greencache.outbox.listener import OutboxListener
+
+class Sink:
+    is_settled = True
+    apply = staticmethod(lambda change: True)
+
+manager = PostgresManager(sys.argv[1], timeout=5)
+listener = OutboxListener(manager, namespace=sys.argv[2], clock=SystemClock(), recorder=NullRecorder())
+listener.start(Sink())
+while listener.state()["role"] != "leader":
+    time.sleep(0.01)
+child = os.fork()
+if child:
+    print(child, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_child_does_not_keep_the_lock_of_a_parent_that_is_killed(postgres_url, new_listener, factors):
+    """A connection ends when the last process that has it closes it, so the child does when it is forked."""
+    command = [sys.executable, "-W", "ignore", "-c", ORPHAN, postgres_url, NAMESPACE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        successor = new_listener()
+        parent.kill()
+        try:
+            await_role(successor, "leader")
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
 # -- the order in which transactions commit ---------------------------------------------------------------
 
 
@@ -340,6 +379,28 @@ def test_many_rows_are_read_page_by_page(reading, database, outbox):
     reader.read(session.session)
     assert len(sink.keys) == 2500 + 30001
     assert outbox.rows() == 0
+
+
+def test_what_becomes_visible_between_two_pages_is_read(reading, connect, database):
+    """Though its transaction began before those of the first page."""
+    _, reader, sink, session = reading
+    early = connect(autocommit=False)
+    early.execute(INVALIDATE, [NAMESPACE, ["early"]])
+    database.execute(
+        "select greencache.invalidate('shop', array[n::text]) from generate_series(1, 1500) as n"
+    )
+    apply = sink.apply
+
+    def commit_and_apply(change):
+        early.commit()
+        return apply(change)
+
+    sink.apply = commit_and_apply
+    reader.read(session.session)
+    assert len(sink.changes) == 2
+    reader.read(session.session)
+    assert sink.keys[-1] == "early"
+    assert len(sink.keys) == 1501
 
 
 def test_a_position_is_a_snapshot(reading, invalidate):

@@ -57,9 +57,7 @@ create function {schema}.invalidate(
 ) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
-set standard_conforming_strings = on
 as $body$
-#variable_conflict use_variable
 declare
     names text[] := array_remove(keys || tags || patterns, null);
 begin
