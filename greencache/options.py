@@ -38,7 +38,7 @@ def check_duration(name: str, value: Any) -> Seconds:
 
 
 class EntryOptionArguments(TypedDict, total=False):
-    """The fields of `EntryOptions` as arguments of a call."""
+    """The fields of `EntryOptions` as arguments of a call; `UNSET` is as not given."""
 
     ttl: Seconds | Unset | None
     stale_ttl: Seconds | Unset
@@ -49,8 +49,8 @@ class EntryOptionArguments(TypedDict, total=False):
     retry_after: Seconds | Unset
     soft_timeout: Seconds | Unset
     hard_timeout: Seconds | Unset
-    tier: CacheTier | None
-    tags: Iterable[str]
+    tier: CacheTier | Unset | None
+    tags: Iterable[str] | Unset
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class EntryOptions:
         negative_ttl: Seconds that a `None` is fresh, and that a key that a loader of many left out is known
             not to exist. If not given, a `None` is kept like any value, and nothing of a missing key.
         retry_after: Seconds that a stale value counts as fresh again after loading has failed, so that a
-            source that is down is not hammered.
+            source that is down is not hammered; an entry that was due is not reloaded before that either.
         soft_timeout: Seconds after which a caller gets a stale value, if there is one, while the load goes
             on in the background. With a timeout, loaders run on threads of the cache's own.
         hard_timeout: Seconds after which a caller gets `LoadTimeoutError`, while the load goes on.
@@ -115,20 +115,22 @@ class EntryOptions:
             raise InvalidOptionError(f"tags must be a sequence of names, got {self.tags!r}")
         object.__setattr__(self, "tags", tuple(dict.fromkeys(self.tags)))
 
-    def over(self, defaults: "EntryOptions") -> "EntryOptions":
-        """Return these options, with those that are unset taken from others."""
-        chosen = {
-            field.name: getattr(defaults, field.name)
-            for field in dataclasses.fields(self)
-            if getattr(self, field.name) in (UNSET, None, ())
-            and not (field.name == "ttl" and self.ttl is None)
-        }
-        # Of two ways to reload early, the one that was given stands.
-        if self.beta is not UNSET:
-            chosen.pop("refresh_ahead", None)
-        if self.refresh_ahead is not UNSET:
-            chosen.pop("beta", None)
-        return dataclasses.replace(self, **chosen)
+    def replaced(self, options: EntryOptionArguments) -> "EntryOptions":
+        """Return these options with those of a call in their place, as far as it gives them.
+
+        Args:
+            options: What the call gives; `UNSET` is not given, but `None` and no tags are.
+
+        Raises:
+            InvalidOptionError: If one of them is out of its range.
+        """
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not UNSET}
+        # Of two ways to reload early, the one that is given stands; a beta of 0 is none.
+        if given.get("beta"):
+            given.setdefault("refresh_ahead", UNSET)
+        elif "refresh_ahead" in given:
+            given.setdefault("beta", UNSET)
+        return dataclasses.replace(self, **given) if given else self
 
     @property
     def has_timeout(self) -> bool:

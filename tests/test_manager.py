@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from greencache import MISSING, CacheManager, CacheTier
+from greencache import MISSING, CacheManager, CacheTier, cached
 from greencache.errors import (
     ConfigurationError,
     InvalidArgumentError,
@@ -262,6 +262,22 @@ def test_two_l1_are_refused():
     """A cache has one memory."""
     with pytest.raises(ConfigurationError):
         CacheManager([MemoryTier(), MemoryTier()])
+
+
+def test_default_tags_are_overruled_by_none(clock):
+    """A call that gives none has none; one that gives nothing has the default's, a decorated function too."""
+    with CacheManager(clock=clock, defaults=EntryOptions(tags=["t"])) as cache:
+
+        @cached(cache_manager=cache, key="function")
+        def function():
+            return 1
+
+        for look in (function, function.refresh):
+            cache.set("tagged", 1)
+            cache.set("bare", 1, tags=())
+            look()
+            cache.invalidate(tags=["t"])
+            assert cache.mget(["tagged", "bare", "function"]) == {"bare": 1}
 
 
 def test_defaults_of_the_cache_are_overruled_by_the_call(clock):

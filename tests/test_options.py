@@ -6,16 +6,32 @@ import pytest
 
 from greencache.entry import XFETCH_REACH
 from greencache.errors import InvalidOptionError
-from greencache.options import EntryOptions
+from greencache.options import EntryOptionArguments, EntryOptions
 from greencache.typing import UNSET, CacheTier
 
 
-def test_what_is_unset_is_taken_from_the_defaults():
-    """`None` is set, for a ttl: it means for ever."""
+def test_what_a_call_does_not_give_is_left_to_the_defaults():
+    """`None` is given, for a ttl: it means for ever. `UNSET` is not."""
     defaults = EntryOptions(ttl=5.0, stale_ttl=1.0, jitter=0.1, tags=("a",), tier=CacheTier.L2)
-    assert EntryOptions().over(defaults) == defaults
-    merged = EntryOptions(ttl=None, jitter=0.0, tags=("b",)).over(defaults)
+    assert defaults.replaced({}) == defaults
+    assert defaults.replaced(dict.fromkeys(EntryOptionArguments.__annotations__, UNSET)) == defaults
+    merged = defaults.replaced({"ttl": None, "jitter": 0.0, "tags": ["b"]})
     assert (merged.ttl, merged.jitter, merged.tags, merged.stale_ttl) == (None, 0.0, ("b",), 1.0)
+
+
+def test_a_call_may_give_no_tags_and_no_deepest_tier():
+    """Though the defaults name some: what is given counts, whatever it is."""
+    defaults = EntryOptions(tags=["t"], tier=CacheTier.L1)
+    assert defaults.replaced({"tags": ()}) == EntryOptions(tier=CacheTier.L1)
+    assert defaults.replaced({"tier": None}) == EntryOptions(tags=["t"])
+
+
+def test_what_a_call_gives_is_checked_with_the_defaults():
+    """And what is no option is refused."""
+    with pytest.raises(InvalidOptionError, match="jitter must be"):
+        EntryOptions().replaced({"jitter": 2})
+    with pytest.raises(TypeError, match="ttll"):
+        EntryOptions().replaced({"ttll": 2})
 
 
 def test_a_lifetime_has_a_due_a_fresh_and_a_stale_end():
@@ -55,9 +71,7 @@ def test_a_duration_may_be_nothing_or_endless(name):
     """Both say something, and are not the default."""
     for value in (0, 0.0, 5, math.inf):
         assert getattr(EntryOptions(**{name: value}), name) == value
-    merged = EntryOptions(**{name: 0}).over(EntryOptions(**{name: 5}))
-    assert getattr(merged, name) == 0
-    assert getattr(EntryOptions().over(EntryOptions(**{name: 5})), name) == 5
+    assert getattr(EntryOptions(**{name: 5}).replaced({name: 0}), name) == 0
 
 
 @pytest.mark.parametrize("beta", [-0.1, math.nan, math.inf, "1", True, None])
@@ -85,13 +99,20 @@ def test_one_way_to_reload_early_is_enough():
 def test_of_two_ways_to_reload_early_the_calls_goes_before_the_default():
     """Either way round, and neither is refused for what the cache says."""
     by_part, by_beta = EntryOptions(refresh_ahead=0.8, jitter=0.1), EntryOptions(beta=1.5, jitter=0.1)
-    chosen = EntryOptions(beta=2).over(by_part)
+    chosen = by_part.replaced({"beta": 2})
     assert (chosen.beta, chosen.refresh_ahead, chosen.jitter) == (2, UNSET, 0.1)
-    chosen = EntryOptions(refresh_ahead=0.5).over(by_beta)
+    chosen = by_beta.replaced({"refresh_ahead": 0.5})
     assert (chosen.beta, chosen.refresh_ahead, chosen.jitter) == (UNSET, 0.5, 0.1)
-    assert EntryOptions().over(by_part) == by_part
-    assert EntryOptions().over(by_beta) == by_beta
-    assert EntryOptions(beta=0).over(by_beta).beta == 0
+    assert by_beta.replaced({"beta": 0}).beta == 0
+    for both in ({"beta": 2, "refresh_ahead": 0.5}, {"refresh_ahead": 0.5, "beta": 2}):
+        with pytest.raises(InvalidOptionError, match="not both"):
+            by_beta.replaced(both)
+
+
+def test_a_call_without_beta_still_reloads_after_the_part_of_the_default():
+    """A beta of 0 says never at random, and nothing of the other way."""
+    chosen = EntryOptions(refresh_ahead=0.8).replaced({"beta": 0})
+    assert (chosen.beta, chosen.refresh_ahead) == (0, 0.8)
 
 
 def test_with_a_beta_an_entry_is_due_as_far_ahead_as_a_draw_can_reach():

@@ -65,7 +65,7 @@ def cached(
     prefix: str | None = None,
     self_key: str | None = None,
     tags: TagsOption = (),
-    tier: CacheTier | None = None,
+    tier: CacheTier | Unset | None = UNSET,
     stale_ttl: Seconds | Unset = UNSET,
     refresh_ahead: float | Unset = UNSET,
     jitter: float | Unset = UNSET,
@@ -89,7 +89,7 @@ def cached(
         prefix: What keys begin with when there is no `key`; else the function's module and qualified name.
         self_key: An attribute of `self` or `cls` that is part of the key, and a field in templates.
         tags: Templates over the arguments; or a callable like `key` that returns tags, at every call.
-        tier: The deepest tier that keeps a result.
+        tier: The deepest tier that keeps a result; `None` for all.
         stale_ttl: Further seconds that a result is kept, to be served when the function fails.
         refresh_ahead: Part of the ttl after which a call reloads the result in the background.
         jitter: Part of the ttl by which it is shortened at random.
@@ -134,7 +134,7 @@ def cached_with_invalidation(
     prefix: str | None = None,
     self_key: str | None = None,
     tags: TagsOption = (),
-    tier: CacheTier | None = None,
+    tier: CacheTier | Unset | None = UNSET,
     stale_ttl: Seconds | Unset = UNSET,
     refresh_ahead: float | Unset = UNSET,
     jitter: float | Unset = UNSET,
@@ -183,9 +183,6 @@ def _given_options(**options: Any) -> dict[str, Any]:
     """Return the options that were given, once they are known to be in range."""
     if callable(options["ttl"]):
         raise ConfigurationError("expected the decorator to be called: @cached(cache_manager=…)")
-    EntryOptions(**options)
-    return {
-        name: value
-        for name, value in options.items()
-        if value is not EntryOptions.__dataclass_fields__[name].default
-    }
+    given = {name: value for name, value in options.items() if value is not UNSET}
+    EntryOptions(**given)
+    return given

@@ -148,7 +148,8 @@ class CachedFunction(Generic[P, R]):
         self._calls += 1
         key, tags = self._names.name(*args, **kwargs)
         loader = functools.partial(self._run, args, kwargs)
-        return cast("R", self._manager_for(args).refresh(key, loader, tags=tags, **self._options))
+        options = {**self._options, "tags": tags} if tags else self._options
+        return cast("R", self._manager_for(args).refresh(key, loader, **options))
 
     def cache_info(self) -> CacheInfo:
         """Return the hits and misses of this function in this process."""

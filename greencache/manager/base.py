@@ -30,12 +30,13 @@ class Verbs:
         self._bus = engine.bus
 
     def _options(self, options: EntryOptionArguments) -> EntryOptions:
-        chosen = EntryOptions(**options)
-        for tag in chosen.tags:
-            check_tag(tag)
-        if chosen.tier is not None:
+        chosen = self._defaults.replaced(options)
+        if "tags" in options:
+            for tag in chosen.tags:
+                check_tag(tag)
+        if "tier" in options and chosen.tier is not None:
             self._engine.stack.check_tier(chosen.tier)
-        return chosen.over(self._defaults)
+        return chosen
 
 
 def checked_keys(keys: Iterable[Key]) -> list[Key]:

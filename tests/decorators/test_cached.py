@@ -242,14 +242,19 @@ def test_options_reach_the_manager_as_they_were_given(cache):
     def forever():
         return 1
 
+    @cached(cache_manager=cache, prefix="i", tier=None)
+    def everywhere():
+        return 1
+
     @cached(cache_manager=cache, prefix="h")
     def default():
         return 1
 
-    lookup("DE"), forever(), default()
+    lookup("DE"), forever(), everywhere(), default()
     assert cache.options == [
         {"ttl": 300, "tier": CacheTier.L2, "stale_ttl": 60, "refresh_ahead": 0.8, "jitter": 0.1},
         {"ttl": None},
+        {"tier": None},
         {},
     ]
 
