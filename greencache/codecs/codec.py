@@ -12,7 +12,7 @@ from greencache.codecs.serializers import MessagePackSerializer, Serializer, rea
 from greencache.codecs.signer import Signer
 from greencache.entry import Entry
 from greencache.errors import ConfigurationError, DecodeError, EncodeError
-from greencache.typing import MISSING, UNSET, CacheTier
+from greencache.typing import MISSING, UNSET, CacheTier, Seconds
 
 __all__ = ["Checksum", "Codec"]
 
@@ -20,6 +20,7 @@ Checksum: TypeAlias = Literal["sha256", "crc32"]
 """What guards a payload. "crc32" is cheaper; it gives up provenance, and misses one in four billion."""
 
 _TIERS: tuple[CacheTier | None, ...] = (None, *CacheTier)
+_BEFORE, _FOR_EVER = -math.inf, math.inf
 
 
 class Codec:
@@ -108,12 +109,17 @@ class Codec:
             raise EncodeError(f"the entry takes {len(data)} bytes, this codec reads up to {self._max_size}")
         return data
 
-    def decode(self, key: str, data: bytes) -> Entry:
+    def shift(self) -> Seconds:
+        """Return how far the wall clock is ahead of the clock that entry times are in, as it is now."""
+        return self._clock.wall() - self._clock.now()
+
+    def decode(self, key: str, data: bytes, shift: Seconds | None = None) -> Entry:
         """Return the entry that the bytes were made from.
 
         Args:
             key: The key with its namespace.
             data: Any bytes.
+            shift: What `shift` returned, for who decodes many at once; asked for if not given.
 
         Raises:
             DecodeError: If they are not an entry of this key that this codec may read; the reason is one of
@@ -121,7 +127,11 @@ class Codec:
                 "serializer", "type", "depth" and "payload". No other exception, whatever the bytes.
         """
         try:
-            return self._decode(key, data)
+            header, digest, stored = self._opened(key, data)
+            value = self._load(header, digest, stored)
+            if header.flags & IS_ABSENT:
+                value = MISSING
+            return self._entry(header, data, value, self.shift() if shift is None else shift)
         except DecodeError:
             raise
         except RecursionError as error:
@@ -139,34 +149,31 @@ class Codec:
         """
         header, _, _ = self._opened(key, data)
         try:
-            return self._entry(header, data, UNSET)
+            return self._entry(header, data, UNSET, self.shift())
         except UnicodeDecodeError:
             raise DecodeError("the stamps are not UTF-8", "header") from None
 
-    def _decode(self, key: str, data: bytes) -> Entry:
-        header, digest, stored = self._opened(key, data)
-        value = self._load(header, digest, stored)
-        return self._entry(header, data, MISSING if header.flags & IS_ABSENT else value)
-
     def _opened(self, key: str, data: bytes) -> tuple[Header, bytes, memoryview]:
-        if len(data) > self._max_size:
-            raise DecodeError(f"{len(data)} bytes, this codec reads up to {self._max_size}", "size")
+        size = len(data)
+        if size > self._max_size:
+            raise DecodeError(f"{size} bytes, this codec reads up to {self._max_size}", "size")
         envelope.check_magic(data)
-        return envelope.open_envelope(data, self._verified(data), key.encode())
+        end = size if self._signer is None and not data[4] & IS_SIGNED else self._verified(data)
+        return envelope.open_envelope(data, end, key.encode())
 
-    def _entry(self, header: Header, data: bytes, value: Any) -> Entry:
-        if header.tier >= len(_TIERS) or not _are_times(*header[5:10]):
+    def _entry(self, header: Header, data: bytes, value: Any, shift: Seconds) -> Entry:
+        _, _, _, _, tier, created, fresh_until, stale_until, due_at, cost, _, _, stamps_size, _, _ = header
+        if tier >= len(_TIERS) or not _are_times(created, fresh_until, stale_until, due_at, cost):
             raise DecodeError("a tier or a time that no entry has", "header")
-        shift = self._clock.wall() - self._clock.now()
         return Entry(
             value,
-            header.fresh_until - shift,
-            header.stale_until - shift,
-            due_at=header.due_at - shift,
-            created=header.created,
-            stamps=envelope.read_stamps(data, header) if header.stamps_size else (),
-            tier=_TIERS[header.tier],
-            cost=header.cost,
+            fresh_until - shift,
+            stale_until - shift,
+            due_at=due_at - shift,
+            created=created,
+            stamps=envelope.read_stamps(data, header) if stamps_size else (),
+            tier=_TIERS[tier],
+            cost=cost,
             size=len(data),
         )
 
@@ -176,31 +183,28 @@ class Codec:
             if not is_signed:
                 raise DecodeError("not signed, and this codec reads only what is", "signature")
             return self._signer.verify(data)
-        if is_signed:
-            raise DecodeError("signed, and this codec has no signer to verify it", "signature")
-        return len(data)
+        raise DecodeError("signed, and this codec has no signer to verify it", "signature")
 
     def _load(self, header: Header, digest: bytes, stored: memoryview) -> Any:
-        if header.plain_size > self._max_size:
-            raise DecodeError(
-                f"inflates to {header.plain_size} bytes, this codec reads {self._max_size}", "size"
-            )
-        reader = self._readers.get(header.serializer)
+        _, _, serializer, compressor, _, _, _, _, _, _, _, _, _, stored_size, size = header
+        if size > self._max_size:
+            raise DecodeError(f"inflates to {size} bytes, this codec reads {self._max_size}", "size")
+        reader = self._readers.get(serializer)
         if reader is None:
             raise DecodeError(
-                f"written by serializer {header.serializer}, which this codec does not read", "serializer"
+                f"written by serializer {serializer}, which this codec does not read", "serializer"
             )
         plain = stored
-        if header.compressor:
-            plain = memoryview(compressor_by_id(header.compressor).decompress(stored, header.plain_size))
-        elif len(stored) != header.plain_size:
-            raise DecodeError(f"a payload of {len(stored)} bytes, expected {header.plain_size}", "size")
+        if compressor:
+            plain = memoryview(compressor_by_id(compressor).decompress(stored, size))
+        elif stored_size != size:
+            raise DecodeError(f"a payload of {stored_size} bytes, expected {size}", "size")
         if digest and hashlib.sha256(plain).digest() != digest:
             raise DecodeError("the SHA-256 of the payload does not match: damaged", "checksum")
         return reader.loads(plain)
 
     def _times(self, entry: Entry) -> tuple[float, float, float, float, float]:
-        shift = self._clock.wall() - self._clock.now()
+        shift = self.shift()
         fresh_until, stale_until, due_at = entry.fresh_until, entry.stale_until, entry.due_at
         if entry.value is MISSING:
             due_at = fresh_until  # always due is no time, and known without
@@ -252,11 +256,10 @@ def _check(
 
 def _are_times(created: float, fresh_until: float, stale_until: float, due_at: float, cost: float) -> bool:
     # Compared so that a NaN, which compares false with everything, is refused as well.
-    before = -math.inf
     return (
-        created > before
-        and fresh_until > before
-        and stale_until > before
-        and due_at > before
-        and 0 <= cost < math.inf
+        created > _BEFORE
+        and fresh_until > _BEFORE
+        and stale_until > _BEFORE
+        and due_at > _BEFORE
+        and 0 <= cost < _FOR_EVER
     )

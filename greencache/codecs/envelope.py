@@ -58,7 +58,13 @@ _FIXED: Final = struct.Struct(">4s4B5d2H3I")
 _PAIR: Final = struct.Struct(">2H")
 _CRC: Final = struct.Struct(">I")
 _DIGEST_SIZE: Final = 32
-_LEAST: Final = _FIXED.size + _CRC.size
+# Looked up once, not for each entry of a batch.
+_unpack_fixed: Final = _FIXED.unpack_from
+_new: Final = tuple.__new__
+_FIXED_SIZE: Final = _FIXED.size
+_CRC_SIZE: Final = _CRC.size
+_ALL_FLAGS: Final = IS_SIGNED | HAS_DIGEST | IS_ABSENT
+_LEAST: Final = _FIXED_SIZE + _CRC_SIZE
 _SHORT: Final = 0xFFFF
 _LONG: Final = 0xFFFF_FFFF
 _COMMON_STAMPS: Final = 512
@@ -150,21 +156,22 @@ def open_envelope(data: bytes, end: int, key: bytes) -> tuple[Header, bytes, mem
     Raises:
         DecodeError: With the reason "size", "checksum", "header" or "key".
     """
-    header = Header._make(_FIXED.unpack_from(data))
-    key_start = _FIXED.size + header.stamps_size
-    key_end = key_start + header.key_size
-    start = key_end + _DIGEST_SIZE if header.flags & HAS_DIGEST else key_end
-    stop = start + header.stored_size
-    if stop + _CRC.size != end:
-        raise DecodeError(f"the header speaks of {stop + _CRC.size} bytes, there are {end}", "size")
+    fields = _unpack_fixed(data)
+    _, flags, _, _, _, _, _, _, _, _, _, key_size, stamps_size, stored_size, _ = fields
+    key_start = _FIXED_SIZE + stamps_size
+    key_end = key_start + key_size
+    start = key_end + _DIGEST_SIZE if flags & HAS_DIGEST else key_end
+    stop = start + stored_size
+    if stop + _CRC_SIZE != end:
+        raise DecodeError(f"the header speaks of {stop + _CRC_SIZE} bytes, there are {end}", "size")
     view = memoryview(data)
-    if zlib.crc32(view[:stop]) != _CRC.unpack_from(data, stop)[0]:
+    if zlib.crc32(view[:stop]) != int.from_bytes(data[stop:end]):
         raise DecodeError("the checksum does not match: damaged", "checksum")
-    if header.flags > IS_SIGNED | HAS_DIGEST | IS_ABSENT:
+    if flags > _ALL_FLAGS:
         raise DecodeError("flags that this version does not know", "header")
     if data[key_start:key_end] != key:
         raise DecodeError("written for another key", "key")
-    return header, data[key_end:start], view[start:stop]
+    return _new(Header, fields), data[key_end:start], view[start:stop]
 
 
 def read_stamps(data: bytes, header: Header) -> Stamps:
@@ -173,7 +180,7 @@ def read_stamps(data: bytes, header: Header) -> Stamps:
     Raises:
         DecodeError: If they do not fill their place.
     """
-    block = data[_FIXED.size : _FIXED.size + header.stamps_size]
+    block = data[_FIXED_SIZE : _FIXED_SIZE + header.stamps_size]
     # Most entries of a namespace carry the same stamps: reading them once saves time, and keeping them once
     # saves memory in L1. Long ones are not worth keeping, and could be made long on purpose.
     parse = _parsed_once if len(block) <= _COMMON_STAMPS else _parsed

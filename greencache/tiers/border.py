@@ -42,14 +42,22 @@ class Border:
         self.counters = counters
         self._recorder = recorder
 
-    def decode(self, key: Key, data: bytes) -> Entry | None:
-        """Return the entry, or `None`, counted and recorded, if the bytes are not an entry of this key."""
-        try:
-            return self._codec.decode(self._prefix + key, data)
-        except DecodeError as error:
-            self.counters.undecodable += 1
-            self._record(EventKind.UNDECODABLE, key, error)
-            return None
+    def decode(self, found: Iterable[tuple[Key, bytes | None]]) -> dict[Key, Entry]:
+        """Return entries by key. What is not an entry of its key is left out, counted and recorded.
+
+        Args:
+            found: Keys with the bytes that were found, or `None`.
+        """
+        decode, prefix, shift = self._codec.decode, self._prefix, self._codec.shift()
+        entries: dict[Key, Entry] = {}
+        for key, data in found:
+            if data is not None:
+                try:
+                    entries[key] = decode(prefix + key, data, shift)
+                except DecodeError as error:
+                    self.counters.undecodable += 1
+                    self._record(EventKind.UNDECODABLE, key, error)
+        return entries
 
     def inspect(self, key: Key, data: bytes) -> Inspection:
         """Return what the bytes hold, uncounted; of an entry that cannot be read, its times at least."""

@@ -80,14 +80,11 @@ class PostgresTier:
 
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Entry]:
         """Return what is there, stale entries included, entries that are gone left out."""
-        found: dict[Key, Entry] = {}
-        for stored, data in self._rows("entries/get", keys=_stored(keys)):
-            key = restore_text(stored)
-            entry = self._border.decode(key, data)
-            # The row's own end is by the server's clock; the entry's, by the wall clock of who wrote it.
-            if entry is not None and judge(entry, self._clock.now()) is not State.GONE:
-                found[key] = entry
-        return found
+        rows = self._rows("entries/get", keys=_stored(keys))
+        entries = self._border.decode((restore_text(stored), data) for stored, data in rows)
+        # The row's own end is by the server's clock; the entry's, by the wall clock of who wrote it.
+        now = self._clock.now()
+        return {key: entry for key, entry in entries.items() if judge(entry, now) is not State.GONE}
 
     def put_many(self, entries: Mapping[Key, Entry]) -> set[Key]:
         """Store entries whatever is there, void all leases on their keys, and return the keys stored.

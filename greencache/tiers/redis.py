@@ -94,14 +94,8 @@ class RedisTier:
         wanted = list(keys)
         replies = self._read([self._names.value(key) for key in wanted])
         now = self._clock.now()
-        found: dict[Key, Entry] = {}
-        for key, data in zip(wanted, replies, strict=True):
-            if data is None:
-                continue
-            entry = self._border.decode(key, data)
-            if entry is not None and judge(entry, now) is not State.GONE:
-                found[key] = entry
-        return found
+        entries = self._border.decode(zip(wanted, replies, strict=True))
+        return {key: entry for key, entry in entries.items() if judge(entry, now) is not State.GONE}
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
         """Return leases on the keys that nobody else has a lease on."""
