@@ -63,7 +63,9 @@ class Explanation:
         if self.answered_by is None:
             yield "A read now would be a miss."
         else:
-            yield f"A read now would be answered by {self.answered_by}."
+            entry = next(each.entry for each in self.tiers if each.would_answer)
+            what = ": remembered as missing" if entry is not None and entry.is_absence else ""
+            yield f"A read now would be answered by {self.answered_by}{what}."
         yield ""
         for tier in self.tiers:
             yield from block(f"{tier.tier}  {tier.kind:<9} {tier.verdict}", tier.rows())

@@ -103,7 +103,7 @@ class EntryFinding:
         if self.cost is not None:
             parts.append(f"loaded in {duration(self.cost)}")
         if self.is_absence:
-            parts.append("says that there is none")
+            parts.append("remembered as missing")
         return ", ".join(parts)
 
     def _aged(self) -> str:

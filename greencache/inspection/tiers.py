@@ -151,6 +151,8 @@ def _answer(entry: EntryFinding) -> str:
     if entry.outdated:
         # L1 compares no stamps when it is read: it is told, and then forgets at once.
         return "answers, though it was invalidated: this process has not heard of that yet"
+    if entry.is_absence:
+        return f"answers that there is nothing, for {duration(entry.fresh_for)}"
     if entry.freshness is Freshness.DUE:
         return "answers, and is reloaded in the background"
     return f"answers for {duration(entry.fresh_for)}"

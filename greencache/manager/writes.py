@@ -89,6 +89,9 @@ class Writes(Verbs):
             key: Up to 1 KiB of text.
             durable: As of `invalidate`.
 
+        Returns:
+            True for a key that was remembered as missing, too: the servers remove it unread.
+
         Raises:
             InvalidKeyError: If it cannot be a key.
             InvalidationPending: If a tier could not be reached; the drop is queued for it.
@@ -102,6 +105,9 @@ class Writes(Verbs):
         Args:
             keys: The keys.
             durable: As of `invalidate`.
+
+        Returns:
+            The count of the tier that had most of them; what was remembered as missing counts.
 
         Raises:
             InvalidKeyError, InvalidationPending, NotReplicatedError: As of `delete`.
@@ -149,13 +155,15 @@ class Writes(Verbs):
             durable: Whether to wait until a replica of the authority's Redis has this too, at most a second.
                 Else a failover at once afterwards may undo it, until this process notices and repeats it.
                 PostgreSQL is durable anyway.
-            dry_run: Whether to remove and announce nothing, but to count what would go. Reads every entry
-                of every tier if there are tags.
+            dry_run: Whether to remove and announce nothing, but to count what would go. Reads the entries
+                that match, and if there are tags every entry of every tier.
 
         Returns:
-            How many entries were removed by key and by pattern; those under tags are not counted. Of a dry
-            run, how many entries would go from each tier, those under tags too and each once. A tier that
-            does not answer is left out, and of a view those rows count that a drop would hide.
+            How many entries were removed by key and by pattern, in the tier that had most of them. Those
+            under tags are not counted; what was remembered as missing is, since servers remove it unread.
+            Of a dry run, how many entries would go from each tier, those under tags too and each once, and
+            nothing that is remembered as missing. A tier that does not answer is left out, and of a view
+            those rows count that a drop would hide.
 
         Raises:
             InvalidKeyError: If a key, the pattern or a tag cannot be one.

@@ -90,6 +90,24 @@ def test_what_is_gone_is_not_counted(clock):
         assert cache.invalidate("a", dry_run=True) == {L1: 0}
 
 
+def test_what_is_remembered_as_missing_is_not_counted(deep):
+    """By key, by pattern or by tag: nobody would miss it."""
+    how = {"negative_ttl": 60, "tags": ["t"]}
+    deep.get_or_load_many(["key:none", "key:some"], lambda _: {"key:some": 1}, **how)
+    only_one = {L1: 1, L2: 1, L3: 1, L4: 1}
+    assert deep.invalidate("key:none", "key:some", dry_run=True) == only_one
+    assert deep.invalidate(pattern="key:*", dry_run=True) == only_one
+    assert deep.invalidate(tags=["t"], dry_run=True) == only_one
+    assert deep.invalidate("key:none", pattern="key:n*", tags=["t"], dry_run=True) == only_one
+
+
+def test_what_cannot_be_read_is_counted_where_a_pattern_removes_it(deep):
+    """Whatever it is, it goes."""
+    deep.set("key", 1)
+    deep._engine.stack.shared[1].tier._manager.execute("SET", "gc:v:{dry:key}", "broken")
+    assert deep.invalidate(pattern="k*", dry_run=True) == {L1: 1, L2: 1, L3: 1, L4: 1}
+
+
 def test_a_tier_that_does_not_answer_is_left_out(clock):
     """Nobody takes silence for a zero; and nothing is queued or raised."""
     server = RedisDouble()

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import redis
 
-from greencache import CacheManager, CacheTier, ViewSpec
+from greencache import MISSING, CacheManager, CacheTier, ViewSpec
 from greencache.backends.breaker import BreakerState
 from greencache.bus.local import LocalBus, LocalHub
 from greencache.errors import InvalidationPending, InvalidKeyError
@@ -329,6 +329,18 @@ def test_before_the_first_use_nothing_of_a_host_is_believed(redis_servers):
         assert explanation["L2"].verdict.startswith("not believed")
         assert explanation.answered_by is CacheTier.L3
         assert cache._engine.bus._thread is None
+
+
+def test_what_is_remembered_as_missing_is_told_as_that(cache):
+    """It answers that there is nothing, not with something."""
+    cache.get_or_load_many(["k"], lambda _: {}, negative_ttl=60)
+    explanation = cache.explain("k")
+    found = explanation["L1"]
+    assert found.entry.is_absence
+    assert "remembered as missing" in str(found.entry)
+    assert found.verdict.startswith("answers that there is nothing, for ")
+    assert "answered by L1: remembered as missing.\n" in str(explanation)
+    assert cache.get("k", MISSING) is MISSING
 
 
 # -- views -----------------------------------------------------------------------------------------------
