@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -300,6 +301,15 @@ def test_a_child_does_not_keep_the_lock_of_a_parent_that_is_killed(postgres_url,
             await_role(successor, "leader")
         finally:
             os.kill(child, signal.SIGKILL)
+
+
+def test_greenlets_run_while_a_listener_waits(postgres_url, factors):
+    """Patched before anything else; in a process of its own."""
+    pytest.importorskip("gevent")
+    script = pathlib.Path(__file__).with_name("gevent_listener.py")
+    command = [sys.executable, str(script), postgres_url, NAMESPACE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "heard\n", done.stderr
 
 
 # -- the order in which transactions commit ---------------------------------------------------------------
