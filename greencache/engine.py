@@ -1,6 +1,5 @@
 """The parts of one cache, put together."""
 
-import contextlib
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +10,13 @@ from greencache.bus.base import Bus, NullBus
 from greencache.changes import ChangeApplier
 from greencache.clock import Clock, SystemClock
 from greencache.coherence import Coherence
-from greencache.entry import Entry, State, judge, present
-from greencache.errors import ConfigurationError, InvalidArgumentError, InvalidationPending
+from greencache.entry import Entry, present
+from greencache.errors import ConfigurationError, InvalidArgumentError
 from greencache.events import NullRecorder, Recorder
 from greencache.health import HealthReport, count, examine, measure, refuse_unless_up
 from greencache.journal import Journal
 from greencache.keys import Pattern, check_namespace
-from greencache.loading import assemble
+from greencache.loading import Look, assemble, look_in_memory
 from greencache.options import EntryOptions, check_duration
 from greencache.outbox.base import NullOutbox, OutboxFollower
 from greencache.receiver import Receiver
@@ -85,7 +84,8 @@ class Engine:
             max_age=math.inf if max_staleness is None else max_staleness,
             on_changed=self._on_stamps_changed,
         )
-        self.stack = Stack(memory, [self._guard(tier) for tier in shared], self.clock, self.bus)
+        guarded, is_deaf = [self._guard(tier) for tier in shared], bool(shared) and bus is None
+        self.stack = Stack(memory, guarded, self.clock, self.bus, is_deaf=is_deaf)
         self.stamps.keepers = self.stack.stamp_keepers
         self._installer = Installer(self.stack.shared, self.recorder)
         ahead = self.stack.ahead_of_authority
@@ -98,7 +98,6 @@ class Engine:
             self.stack,
             strategy=chosen,
             stamps=self.stamps,
-            bus=self.bus,
             recorder=self.recorder,
             journal=self.journal,
             patience=patience,
@@ -116,25 +115,25 @@ class Engine:
             recorder=self.recorder,
         )
         self._changes = ChangeApplier(self.stack, self._coherence)
-        for guarded in self.stack.shared:
-            if isinstance(guarded.tier, Landing):
-                guarded.tier.on_landed = self._coherence.announce_landed
+        for each in self.stack.shared:
+            if isinstance(each.tier, Landing):
+                each.tier.on_landed = self._coherence.announce_landed
         self._receiver = Receiver(self.stack, self.stamps, self.flights, self.reader.leader.waiters)
 
     # -- reading ---------------------------------------------------------------------------------------
 
     def find(self, keys: list[Key]) -> dict[Key, Entry]:
         """Return what some tier has of the keys."""
-        found, held = self.look_in_memory(keys)
-        missing = [key for key in keys if key not in found]
-        return present(found | self.find_below(missing, held) if missing else found)
+        look = self.look_in_memory(keys)
+        missing = [key for key in keys if key not in look.found]
+        return present({**look.found, **self.find_below(missing, look)} if missing else look.found)
 
-    def find_below(self, keys: list[Key], held: Mapping[Key, Entry]) -> dict[Key, Entry]:
+    def find_below(self, keys: list[Key], look: Look) -> dict[Key, Entry]:
         """Return what tiers below L1 have of keys; those that are known not to exist included."""
         if not self.stack.shared:
             return {}
         self.start()
-        return self.reader.leader.find(keys, held)
+        return self.reader.leader.find(keys, look)
 
     def load(self, key: Key, loader: Loader[V], options: EntryOptions) -> V:
         """Return the value of a key, found or loaded."""
@@ -144,63 +143,56 @@ class Engine:
             loaded.append(loader())
             return {key: loaded[-1]}
 
-        while True:
-            entry = self.load_many([key], load, options).get(key)
-            if entry is not None:
-                return entry.value  # type: ignore[no-any-return]
-            if loaded:
-                return loaded[-1]
-            self.forget_absence(key)
+        # A loader of many may have left out this key, which is remembered; this one is asked all the same.
+        entry = self.load_many([key], load, options, takes_absent=False).get(key)
+        return loaded[-1] if entry is None else entry.value
 
-    def forget_absence(self, key: Key) -> None:
-        """Forget that a loader of many has left out a key, so that a loader of one is asked all the same."""
-        # A tier out of reach is not read either, until the drop that is queued for it has been made.
-        with contextlib.suppress(InvalidationPending):
-            self._coherence.drop([key])
-
-    def load_many(self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions) -> dict[Key, Entry]:
+    def load_many(
+        self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions, *, takes_absent: bool = True
+    ) -> dict[Key, Entry]:
         """Return the entries of keys, found or loaded; those that are due are reloaded in the background."""
-        found, held = self.look_in_memory(keys)
+        found = dict(self.look_in_memory(keys, takes_absent=takes_absent).found)
         missing = [key for key in keys if key not in found]
         if missing:
             self.start()
-            found |= self.reader.load_many(missing, loader, options, held)
+            found |= self.reader.load_many(missing, loader, options, takes_absent=takes_absent)
         due = {key: entry for key, entry in found.items() if self.reader.leader.is_due(entry, options)}
         if due:
             self.reader.reload_soon(due, loader, options)
         return present(found)
 
-    def look_in_memory(self, keys: list[Key]) -> tuple[dict[Key, Entry], dict[Key, Entry]]:
-        """Return what L1 has and may be served, and what it has but cannot vouch for."""
-        memory = self.stack.memory
-        if memory is None:
-            return {}, {}
-        # Before the look: while it is under way a gap may be mended, and what it found be outdated.
-        is_trusted = self.clock.now() < self.bus.trusted_until
-        entries = memory.get_many(keys)
-        now = self.clock.now()
-        fresh = {k: e for k, e in entries.items() if is_trusted and judge(e, now) <= State.DUE}
-        held = {k: e for k, e in entries.items() if k not in fresh}
-        memory.counters.hits += len(fresh)
-        memory.counters.misses += len(keys) - len(fresh)
-        memory.counters.stale += len(held)
-        return fresh, held
+    def look_in_memory(self, keys: list[Key], *, takes_absent: bool = True) -> Look:
+        """Return what L1 has, counted."""
+        look = look_in_memory(self.stack, keys, takes_absent=takes_absent)
+        counters = self.memory_counters
+        counters.hits += len(look.found)
+        counters.misses += len(keys) - len(look.found)
+        counters.stale += len(look.stale) + len(look.doubted)
+        return look
 
     # -- writing ---------------------------------------------------------------------------------------
 
     def put(self, values: Mapping[Key, Any], options: EntryOptions, *, durable: bool = False) -> None:
         """Store values."""
         self.start()
-        make_entry = self._maker(options)
+        make_entry = self.maker(options)
         entries = {key: make_entry(value) for key, value in values.items()}
         self._coherence.put(entries, options.tier, durable=durable)
 
-    def write(self, key: Key, value: Any, writer: Writer, options: EntryOptions) -> None:
-        """Write a value to its source, then bring the tiers in line."""
-        self.start()
-        self._coherence.write(key, lambda: self._maker(options)(value), lambda: writer(value))
+    def write(self, key: Key, value: Any, writer: Writer, make_entry: Callable[[Any], Entry]) -> None:
+        """Write a value to its source, then bring the tiers in line.
 
-    def _maker(self, options: EntryOptions) -> Callable[[Any], Entry]:
+        Args:
+            key: The key.
+            value: The value.
+            writer: Writes to the source.
+            make_entry: What `maker` returned before anything was written.
+        """
+        self._coherence.write(key, lambda: make_entry(value), lambda: writer(value))
+
+    def maker(self, options: EntryOptions) -> Callable[[Any], Entry]:
+        """Return what makes entries with the stamps of now, which what is invalidated later replaces."""
+        self.start()
         stamps = self.stamps.current(options.tags)
         return lambda value: self._entries.make(value, options, stamps)
 

@@ -4,6 +4,7 @@ Knows nothing of caches: it maps keys to futures. Threads, greenlets and event l
 flight, because it carries a `concurrent.futures.Future`.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -78,21 +79,26 @@ class FlightTable:
     def __len__(self) -> int:
         return len(self._flights)
 
-    def join(self, key: Key, inside: Collection[Flight] = ()) -> tuple[Flight, bool]:
+    def join(
+        self, key: Key, inside: Collection[Flight] = (), *, hung_before: Seconds = -math.inf
+    ) -> tuple[Flight, bool]:
         """Return the flight of a key, and whether the caller leads it and so must land it.
 
         Args:
             key: What is to be loaded.
             inside: The flights that the caller is itself a part of, and so cannot wait for.
+            hung_before: Who began before this moment of `time.monotonic` is no longer joined.
         """
         with self._lock:
             flight = self._flights.get(key)
-            if flight is not None and flight not in inside:
+            is_own = flight in inside
+            is_free = flight is None or (flight.began < hung_before and not is_own)
+            if flight is not None and not is_free and not is_own:
                 return flight, False
             # A leader that comes here again, from within its own loader, loads for itself: nobody else
             # joins this inner flight, since the outer one keeps its place in the table.
             inner = Flight(threading.get_ident())
-            if flight is None:
+            if is_free:
                 self._flights[key] = inner
             return inner, True
 

@@ -13,15 +13,26 @@ __all__ = ["Waiters", "Wake"]
 class Wake:
     """Ends a pause from another thread; may be called before the pause begins, and more than once."""
 
-    __slots__ = ("_event", "on_call")
+    __slots__ = ("_event", "_named", "is_for_all", "on_call")
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._named: set[Key] = set()
+        self.is_for_all = False
+        """Whether it was called for no key in particular."""
         self.on_call: Callable[[], object] | None = None
         """Is called too, on the caller's thread: how an event loop learns of it."""
 
-    def __call__(self) -> None:
-        """End the pause, or the next one."""
+    def __call__(self, keys: Iterable[Key] | None = None) -> None:
+        """End the pause, or the next one.
+
+        Args:
+            keys: What may have landed; `None` if that is not known.
+        """
+        if keys is None:
+            self.is_for_all = True
+        else:
+            self._named.update(keys)
         self._event.set()
         if self.on_call is not None:
             self.on_call()
@@ -30,6 +41,14 @@ class Wake:
         """Wait until it is called, or was called since the last wait."""
         self._event.wait(timeout)
         self._event.clear()
+
+    def take(self) -> set[Key] | None:
+        """Return the keys that it was called for since the last time; `None` if they are not known."""
+        is_for_all, self.is_for_all = self.is_for_all, False
+        # Copied in one atomic step: what is added meanwhile ends the next pause.
+        named = self._named.copy()
+        self._named -= named
+        return None if is_for_all else named
 
     @property
     def is_called(self) -> bool:
@@ -77,10 +96,13 @@ class Waiters:
         """Wake who waits for one of these keys."""
         if not self._wakes:
             return
+        woken: dict[Wake, list[Key]] = {}
         with self._lock:
-            woken = [wake for key in keys for wake in self._wakes.get(key, ())]
-        for wake in woken:
-            wake()
+            for key in keys:
+                for wake in self._wakes.get(key, ()):
+                    woken.setdefault(wake, []).append(key)
+        for wake, landed in woken.items():
+            wake(landed)
 
     def wake_all(self) -> None:
         """Wake everybody."""

@@ -12,8 +12,9 @@ from greencache.aio.tasks import Tasks
 from greencache.entry import Entry
 from greencache.flight import Flight
 from greencache.loading.deadlines import deadlines
+from greencache.loading.flights import Entries, Flights, is_lacking
 from greencache.loading.load import run_inside
-from greencache.loading.reader import Entries, Flights, Reader, offering
+from greencache.loading.reader import Reader
 from greencache.loading.steps import Steps
 from greencache.options import EntryOptions
 from greencache.typing import Key, Seconds
@@ -41,7 +42,7 @@ class AsyncReader:
         self._tasks = Tasks()
 
     async def load_many(
-        self, keys: list[Key], loader: AnyBatchLoader, options: EntryOptions, held: Mapping[Key, Entry]
+        self, keys: list[Key], loader: AnyBatchLoader, options: EntryOptions, *, takes_absent: bool = True
     ) -> Entries:
         """Return the entries of keys, found or loaded by whoever came first; keys without value left out.
 
@@ -49,7 +50,7 @@ class AsyncReader:
             keys: What to look for, each once.
             loader: Reads values from their source; a coroutine function, or one that blocks.
             options: How loaded values are to be kept, and how long they are waited for.
-            held: What L1 has of them but could not serve as fresh.
+            takes_absent: Whether it is an answer that a loader of many has left a key out.
 
         Raises:
             LoadTimeoutError: If a value was not there in time.
@@ -60,12 +61,13 @@ class AsyncReader:
         waiting, since = keys, self._reader.leader.now()
         while waiting:
             led, joined = self._reader.join(waiting)
-            task = self._begin(led, loader, options, held) if led else None
+            steps = self._reader.steps(led, options, takes_absent=takes_absent)
+            task = self._begin(led, steps, loader) if led else None
             found.update(await self._follow(led | joined, options, since, led))
             if task is not None and task.cancelled():
                 raise asyncio.CancelledError
             # What another leader did not find, with its own loader or in time, is one's own to load.
-            waiting = [key for key in joined if key not in found]
+            waiting = [key for key in joined if is_lacking(found.get(key), takes_absent=takes_absent)]
         return found
 
     def reload_soon(self, due: Mapping[Key, Entry], loader: AnyBatchLoader, options: EntryOptions) -> None:
@@ -91,26 +93,18 @@ class AsyncReader:
 
     # -- leading ---------------------------------------------------------------------------------------
 
-    def _begin(
-        self, led: Flights, loader: AnyBatchLoader, options: EntryOptions, held: Mapping[Key, Entry]
-    ) -> "asyncio.Task[None]":
+    def _begin(self, led: Flights, steps: Steps[Entries], loader: AnyBatchLoader) -> "asyncio.Task[None]":
         def land() -> None:
             # Those that have not landed: the task was cancelled, perhaps before its first step, which is no
             # reason to end those that wait for them.
             self._reader.land({key: flight for key, flight in led.items() if not flight.future.done()}, {})
 
-        return self._tasks.begin(self._lead(led, loader, options, held), land)
+        return self._tasks.begin(self._lead(led, steps, loader), land)
 
-    async def _lead(
-        self, led: Flights, loader: AnyBatchLoader, options: EntryOptions, held: Mapping[Key, Entry]
-    ) -> None:
+    async def _lead(self, led: Flights, steps: Steps[Entries], loader: AnyBatchLoader) -> None:
         reader = self._reader
         try:
-            found = reader.landed_meanwhile(list(led))
-            wanted = [key for key in led if key not in found]
-            if wanted:
-                steps = reader.leader.find_or_load(wanted, options, held, meanwhile=offering(led))
-                found |= await self._driver.run(self._started(steps), loader, led.values())
+            found = await self._driver.run(self._started(steps), loader, led.values())
         except Exception as error:
             reader.crash(led, error)
         else:

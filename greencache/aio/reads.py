@@ -45,10 +45,11 @@ class AsyncReads(AsyncVerbs):
 
     async def _find(self, keys: list[Key]) -> dict[Key, Entry]:
         engine = self._engine
-        found, held = engine.look_in_memory(keys)
+        look = engine.look_in_memory(keys)
+        found = dict(look.found)
         missing = [key for key in keys if key not in found]
         if missing and engine.stack.shared:
-            found |= await self._offload(engine.find_below, missing, held)
+            found |= await self._offload(engine.find_below, missing, look)
         return present(found)
 
     @overload
@@ -93,13 +94,9 @@ class AsyncReads(AsyncVerbs):
             loaded.append(await self._functions.ask(loader))
             return {key: loaded[-1]}
 
-        while True:
-            entry = (await self._load_many([key], load, options)).get(key)
-            if entry is not None:
-                return entry.value
-            if loaded:
-                return loaded[-1]
-            await self._done(self._engine.forget_absence, key)
+        # A loader of many may have left out this key, which is remembered; this one is asked all the same.
+        entry = (await self._load_many([key], load, options, takes_absent=False)).get(key)
+        return loaded[-1] if entry is None else entry.value
 
     @overload
     async def get_or_load_many(
@@ -131,13 +128,18 @@ class AsyncReads(AsyncVerbs):
         return {key: entry.value for key, entry in found.items()}
 
     async def _load_many(
-        self, keys: list[Key], loader: Callable[[list[Key]], Any], options: EntryOptions
+        self,
+        keys: list[Key],
+        loader: Callable[[list[Key]], Any],
+        options: EntryOptions,
+        *,
+        takes_absent: bool = True,
     ) -> dict[Key, Entry]:
         engine = self._engine
-        found, held = engine.look_in_memory(keys)
+        found = dict(engine.look_in_memory(keys, takes_absent=takes_absent).found)
         missing = [key for key in keys if key not in found]
         if missing:
-            found |= await self._reader.load_many(missing, loader, options, held)
+            found |= await self._reader.load_many(missing, loader, options, takes_absent=takes_absent)
         due = {key: entry for key, entry in found.items() if engine.reader.leader.is_due(entry, options)}
         if due:
             self._reader.reload_soon(due, loader, options)

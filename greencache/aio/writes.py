@@ -9,6 +9,7 @@ from typing import Any, Literal, Unpack, overload
 
 from greencache.aio.functions import is_awaited
 from greencache.aio.verbs import AsyncVerbs
+from greencache.entry import Entry
 from greencache.keys import check_key
 from greencache.options import EntryOptionArguments, EntryOptions
 from greencache.typing import CacheTier, Key
@@ -58,10 +59,11 @@ class AsyncWrites(AsyncVerbs):
     async def _write(
         self, key: Key, value: Any, writer: Callable[[Any], object], options: EntryOptions
     ) -> None:
+        make_entry = await self._done(self._engine.maker, options)
         if is_awaited(writer):
             writing = writer(value)
         else:
-            writing = await self._functions.offload(self._write_on_thread, key, value, writer, options)
+            writing = await self._functions.offload(self._write_on_thread, key, value, writer, make_entry)
         if not inspect.isawaitable(writing):
             return
         try:
@@ -70,10 +72,14 @@ class AsyncWrites(AsyncVerbs):
             # Nobody knows how far the writer has come.
             self._offload.soon(functools.partial(self._engine.drop, [key]))
             raise
-        await self._done(self._engine.write, key, value, _is_written, options)
+        await self._done(self._engine.write, key, value, _is_written, make_entry)
 
     def _write_on_thread(
-        self, key: Key, value: Any, writer: Callable[[Any], object], options: EntryOptions
+        self,
+        key: Key,
+        value: Any,
+        writer: Callable[[Any], object],
+        make_entry: Callable[[Any], Entry],
     ) -> object:
         """Write, and bring the cache in line at once, whatever becomes of the task.
 
@@ -90,7 +96,7 @@ class AsyncWrites(AsyncVerbs):
                 raise _NotYetWrittenError
 
         with contextlib.suppress(_NotYetWrittenError):
-            self._engine.write(key, value, write, options)
+            self._engine.write(key, value, write, make_entry)
         return writing
 
     async def delete(self, key: Key, *, durable: bool = False) -> bool:

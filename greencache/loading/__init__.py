@@ -2,7 +2,8 @@
 
 from greencache.loading.assembly import assemble
 from greencache.loading.load import Load, Remarks, current_load
+from greencache.loading.look import Look, look_in_memory
 from greencache.loading.maker import EntryMaker
 from greencache.loading.reader import Reader
 
-__all__ = ["EntryMaker", "Load", "Reader", "Remarks", "assemble", "current_load"]
+__all__ = ["EntryMaker", "Load", "Look", "Reader", "Remarks", "assemble", "current_load", "look_in_memory"]

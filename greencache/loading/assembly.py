@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from greencache.background import Background
-from greencache.bus.base import Bus
 from greencache.events import Recorder
 from greencache.journal import Journal
 from greencache.loading.driver import Driver
@@ -30,7 +29,6 @@ def assemble(
     *,
     strategy: Strategy,
     stamps: StampTable,
-    bus: Bus,
     recorder: Recorder,
     journal: Journal,
     patience: Seconds,
@@ -43,7 +41,6 @@ def assemble(
         stack: The tiers.
         strategy: The order in which they are read and filled.
         stamps: The current stamps.
-        bus: Tells whether L1 may be believed.
         recorder: Is told of what happens.
         journal: Remembers what the last reads did.
         patience: Seconds to wait for somebody else's load before loading oneself.
@@ -58,8 +55,7 @@ def assemble(
     reader = Reader(
         Leader(stack, strategy, maker, notes=Notes(recorder, journal), patience=patience),
         Driver(gate),
-        stack.memory,
-        bus,
+        stack,
         patience=patience,
         background=Background(recorder=recorder, scope=scope, longest=patience),
         # None waits for a thread: a loader may wait for another load, which would wait for its thread.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from greencache.entry import Entry, State, is_due_early, judge
 from greencache.loading.keeper import Held, LeaseKeeper
+from greencache.loading.look import Look
 from greencache.loading.maker import EntryMaker
 from greencache.loading.notes import Notes
 from greencache.loading.steps import Call, Failed, LoaderError, Pause, Steps
@@ -20,7 +21,9 @@ __all__ = ["Leader"]
 
 _FIRST_PAUSE: Seconds = 0.001
 _LONGEST_PAUSE: Seconds = 0.05
-"""Who waits is woken; this is for a holder that has died, and where nobody can tell."""
+"""Where nobody can tell who waits that a load has ended."""
+_LOOKS_A_SECOND = 2_000
+"""Keys that one who waits looks at without being told to: with many keys, it looks more rarely."""
 
 
 class Leader:
@@ -56,15 +59,15 @@ class Leader:
         self._draw = draw
         self.now = stack.clock.now
 
-    def find(self, keys: list[Key], held: Mapping[Key, Entry]) -> dict[Key, Entry]:
+    def find(self, keys: list[Key], look: Look) -> dict[Key, Entry]:
         """Return what the tiers below L1 have, promoted on the way.
 
         Args:
             keys: What to look for.
-            held: What L1 has of them but could not vouch for.
+            look: What L1 has of them but could not vouch for.
         """
         with Descent() as descent:
-            self._hold(held, descent)
+            descent.hold(look.stale, look.doubted)
             self._strategy.descend(self._stack, keys, descent)
             self.notes.looked(keys, descent)
             self._strategy.climb(self._stack, descent, descent.found)
@@ -74,25 +77,30 @@ class Leader:
         self,
         keys: list[Key],
         options: EntryOptions,
-        held: Mapping[Key, Entry],
+        look: Look,
         *,
         meanwhile: Callable[[Mapping[Key, Entry]], object],
+        takes_absent: bool = True,
     ) -> Steps[dict[Key, Entry]]:
         """Return what the tiers below L1 have, and load the rest.
 
         Args:
             keys: What to look for.
             options: How loaded values are to be kept.
-            held: What L1 has of them but could not serve as fresh.
+            look: What L1 has of them but could not serve as fresh, seen by the leader of their flights.
             meanwhile: Is told, before anything is loaded, what may be served by whoever cannot wait.
+            takes_absent: Whether it is an answer that a loader of many has left a key out.
 
         Raises:
             LoaderError: What the loader raised, if there is no stale value to serve instead.
         """
-        with Descent() as descent:
-            self._hold(held, descent)
+        with Descent(takes_absent=takes_absent) as descent:
+            descent.hold(look.stale, look.doubted)
             elector = self._stack.elector(options.tier)
             self._strategy.descend(self._stack, keys, descent, elector=elector)
+            if elector is None and self._stack.memory is not None and look.stale:
+                # As a look at an elector would be, this one is after the lease was taken.
+                descent.confirmed.update(self._stack.memory.get_many(look.stale))
             self.notes.found(descent)
             meanwhile(descent.stale)
             # The lease on a key that the caller is itself loading is its own; it would wait for itself.
@@ -122,13 +130,16 @@ class Leader:
             self._strategy.reserve_all(self._stack, list(due), descent, elector=elector)
             mine = [key for key in due if key not in descent.elsewhere]
             if elector is not None and mine:
-                there, descent.stale = elector.look(mine)
+                there, stale = elector.look(mine)
+                descent.confirmed.update(stale | there)
+                descent.set_aside(stale)
                 # Another process may have been at it since this one looked.
                 descent.found = {k: e for k, e in there.items() if not self._is_still_due(e, due[k], options)}
                 descent.give_up(elector, descent.found)
                 descent.set_aside(there)
             elif self._stack.memory is not None:
-                descent.set_aside(self._stack.memory.get_many(mine))
+                descent.confirmed.update(self._stack.memory.get_many(mine))
+                descent.set_aside(descent.confirmed)
             loaded = yield from self._load(descent.lacks(mine), options, descent, is_awaited=False)
             self._strategy.climb(self._stack, descent, descent.found | loaded)
             self.notes.refused(descent)
@@ -149,13 +160,6 @@ class Leader:
         # reloads as rare as the square of what they are to be. But a failed reload may have put it off.
         return judge(entry, self.now()) is State.DUE
 
-    def _hold(self, held: Mapping[Key, Entry], descent: Descent) -> None:
-        """Keep what L1 has and could not serve: stale, or fresh but perhaps dropped elsewhere unheard."""
-        if self._stack.is_heard:
-            descent.set_aside(held)
-        else:
-            descent.doubt(held)
-
     # -- loading ---------------------------------------------------------------------------------------
 
     def _load(
@@ -165,7 +169,7 @@ class Leader:
         if not keys:
             return {}
         # Before the load begins, so that what is invalidated meanwhile is known to be.
-        prospect = self._maker.prepare(keys, options, descent.stale)
+        prospect = self._maker.prepare(keys, options, descent.confirmed)
         try:
             with self.keeper.keeping(_leases_on(keys, descent)):
                 answer = yield Call(prospect.load)
@@ -173,10 +177,10 @@ class Leader:
             self.notes.called(prospect)
         if isinstance(answer, Failed):
             self.notes.failed(prospect, answer.error)
-            if is_awaited:
-                self._serve_stale(keys, descent, answer.error)
             if options.retry_after is not UNSET:
                 self._revive(keys, options.retry_after, options.tier, descent)
+            if is_awaited:
+                self._serve_stale(keys, descent, answer.error)
             return {}
         loaded = self._maker.finish(prospect, answer, options)
         self.notes.loaded(prospect, loaded)
@@ -230,10 +234,10 @@ class Leader:
         self.notes.waits(waiting)
         loaded: dict[Key, Entry] = {}
         with self.waiters.waiting(waiting) as wake:
-            deadline = self.now() + self._patience
-            pause = _FIRST_PAUSE
+            deadline, pause = self.now() + self._patience, _FIRST_PAUSE
+            due = waiting
             while waiting:
-                found, left = self._look_again(waiting, descent, elector)
+                found, left = self._look_again(due, descent, elector)
                 if self.now() >= deadline or not elector.is_up:
                     left = descent.lacks(waiting)
                 self.notes.waited(found)
@@ -245,15 +249,24 @@ class Leader:
                 waiting = [key for key in descent.lacks(waiting) if key not in left]
                 if waiting:
                     yield Pause(pause, wake)
-                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    # Only what has landed, if that is known; else everything, ever more rarely.
+                    named = wake.take()
+                    due = [key for key in waiting if key in named] if named else waiting
+                    pause = pause if named else min(2 * pause, self._longest_pause(waiting, elector))
         return loaded
+
+    def _longest_pause(self, waiting: list[Key], elector: GuardedTier) -> Seconds:
+        """Return after how long one who waits looks again although nobody has told it to."""
+        is_told = self._stack.is_heard and not self._stack.is_deaf
+        # Who is told waits only for holders that have died, of whom nobody tells.
+        longest = min(elector.lease_ttl / 3, 1.0) if is_told else _LONGEST_PAUSE
+        return max(longest, len(waiting) / _LOOKS_A_SECOND)
 
     def _look_again(
         self, waiting: list[Key], descent: Descent, elector: GuardedTier
     ) -> tuple[dict[Key, Entry], list[Key]]:
         """Return what has been filled at the elector since, and which keys are this process's to load."""
-        found = elector.look(waiting)[0]
-        descent.found.update(found)
+        found = descent.accept(elector.look(waiting)[0])
         waiting = descent.lacks(waiting)
         if waiting:
             # A holder that gave up or died has left the lease to who asks first.
@@ -265,9 +278,7 @@ class Leader:
         if still:
             elector.note_waiting(still)
             # Whoever landed before this process was noted has told nobody; whoever lands after it tells it.
-            late = elector.look(still)[0]
-            descent.found.update(late)
-            found |= late
+            found |= descent.accept(elector.look(still)[0])
         return found, left
 
 

@@ -1,29 +1,30 @@
 """One load per key in this process: who comes first leads, the others wait."""
 
 import contextlib
+import contextvars
 import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from greencache.background import Background
-from greencache.bus.base import Bus
 from greencache.entry import Entry, State, judge
 from greencache.errors import LoadTimeoutError
 from greencache.flight import Flight, FlightTable
 from greencache.forks import after_fork_in_child
 from greencache.loading.deadlines import deadlines
 from greencache.loading.driver import Driver
+from greencache.loading.flights import Entries, Flights, is_lacking, offering
 from greencache.loading.leader import Leader
-from greencache.loading.load import loads_under_way, run_inside
+from greencache.loading.load import loads_under_way
+from greencache.loading.look import look_in_memory
+from greencache.loading.steps import Steps
 from greencache.options import EntryOptions
-from greencache.tiers.memory import MemoryTier
+from greencache.tiers.stack import Stack
 from greencache.typing import MISSING, UNSET, BatchLoader, Key, Seconds
 
-__all__ = ["Entries", "Flights", "Reader", "offering"]
-
-Entries: TypeAlias = dict[Key, Entry]
-Flights: TypeAlias = dict[Key, Flight]
+__all__ = ["Reader"]
 
 
 class Reader:
@@ -32,8 +33,7 @@ class Reader:
     Args:
         leader: Finds or loads, in steps.
         driver: Does, on a thread, what the steps ask for.
-        memory: L1, if there is one.
-        bus: Tells whether L1 may be believed.
+        stack: The tiers.
         patience: Seconds to wait for a leader before loading oneself.
         background: Runs reloads that nobody waits for.
         foreground: Runs loads that callers with a time-out wait for.
@@ -43,8 +43,7 @@ class Reader:
         self,
         leader: Leader,
         driver: Driver,
-        memory: MemoryTier | None,
-        bus: Bus,
+        stack: Stack,
         *,
         patience: Seconds,
         background: Background,
@@ -56,8 +55,7 @@ class Reader:
         self.background = background
         self.foreground = foreground
         self.patience = patience
-        self._memory = memory
-        self._bus = bus
+        self._stack = stack
         self._now = leader.now
         self._reset_after_fork()
         after_fork_in_child(self._reset_after_fork)
@@ -67,7 +65,7 @@ class Reader:
         self._reloading_lock = threading.Lock()
 
     def load_many(
-        self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions, held: Mapping[Key, Entry]
+        self, keys: list[Key], loader: BatchLoader[Any], options: EntryOptions, *, takes_absent: bool = True
     ) -> dict[Key, Entry]:
         """Return the entries of keys, found or loaded by whoever came first; keys without value left out.
 
@@ -75,7 +73,7 @@ class Reader:
             keys: What to look for, each once.
             loader: Reads values from their source.
             options: How loaded values are to be kept, and how long they are waited for.
-            held: What L1 has of them but could not serve as fresh.
+            takes_absent: Whether it is an answer that a loader of many has left a key out.
 
         Raises:
             LoadTimeoutError: If a value was not there in time.
@@ -83,9 +81,13 @@ class Reader:
         """
         found: dict[Key, Entry] = {}
         waiting, since = keys, self._now()
+
+        def lead(led: Flights) -> Entries:
+            return self._lead(led, loader, options, takes_absent=takes_absent)
+
         while waiting:
             led, joined = self.join(waiting)
-            if options.has_timeout and led and self._lead_elsewhere(led, loader, options, held):
+            if options.has_timeout and led and self._lead_elsewhere(led, lead, options):
                 found.update(self._follow(joined | led, options, since, led))
                 for flight in led.values():
                     if flight.ended_by is not None:
@@ -94,19 +96,21 @@ class Reader:
             else:
                 # Own flights land before others are waited for, so two batches that wait for each other's
                 # keys cannot hold each other up.
-                found.update(self._lead(led, loader, options, held))
+                found.update(lead(led))
                 found.update(self._follow(joined, options, since, {}))
             # What another leader did not find, with its own loader or in time, is one's own to load.
-            waiting = [key for key in joined if key not in found]
+            waiting = [key for key in joined if is_lacking(found.get(key), takes_absent=takes_absent)]
         return found
 
     def join(self, keys: Iterable[Key]) -> tuple[Flights, Flights]:
         """Return the flights of keys: those that the caller leads, and so must land, and those of others."""
         inside = [flight for load in loads_under_way() for flight in load.flights]
+        # Who has been at it for longer than anybody waits for is taken for hung.
+        hung_before = time.monotonic() - self.patience
         led: Flights = {}
         joined: Flights = {}
         for key in keys:
-            flight, is_leader = self.flights.join(key, inside)
+            flight, is_leader = self.flights.join(key, inside, hung_before=hung_before)
             (led if is_leader else joined)[key] = flight
         if self.driver.gate.is_passed:
             # They may be waiting for the very place that the caller's load holds.
@@ -117,20 +121,25 @@ class Reader:
     # -- leading ---------------------------------------------------------------------------------------
 
     def _lead(
-        self, led: Flights, loader: BatchLoader[Any], options: EntryOptions, held: Mapping[Key, Entry]
+        self, led: Flights, loader: BatchLoader[Any], options: EntryOptions, *, takes_absent: bool
     ) -> dict[Key, Entry]:
         if not led:
             return {}
+        steps = self.steps(led, options, takes_absent=takes_absent)
+        return self.landing(led, lambda: self.driver.run(steps, loader, led.values()))
 
-        def lead() -> dict[Key, Entry]:
-            found = self.landed_meanwhile(list(led))
-            wanted = [key for key in led if key not in found]
-            if wanted:
-                steps = self.leader.find_or_load(wanted, options, held, meanwhile=offering(led))
-                found |= self.driver.run(steps, loader, led.values())
-            return found
-
-        return self.landing(led, lead)
+    def steps(self, led: Flights, options: EntryOptions, *, takes_absent: bool) -> Steps[Entries]:
+        """Return what the leader of flights finds or loads, in steps."""
+        # Only now that others can join: who comes after a drop does not join a flight that began before it,
+        # and so gets nothing of what was seen before. Another flight may also have landed in L1 meanwhile.
+        look = look_in_memory(self._stack, list(led), takes_absent=takes_absent)
+        found = dict(look.found)
+        wanted = [key for key in led if key not in found]
+        if wanted:
+            found |= yield from self.leader.find_or_load(
+                wanted, options, look, meanwhile=offering(led), takes_absent=takes_absent
+            )
+        return found
 
     def landing(self, led: Flights, lead: Callable[[], dict[Key, Entry]]) -> dict[Key, Entry]:
         """Return what was found, and hand it, or the error, to all who wait for these flights."""
@@ -159,31 +168,29 @@ class Reader:
             self.flights.crash(key, flight, error)
 
     def _lead_elsewhere(
-        self, led: Flights, loader: BatchLoader[Any], options: EntryOptions, held: Mapping[Key, Entry]
+        self, led: Flights, lead: Callable[[Flights], Entries], options: EntryOptions
     ) -> bool:
         """Let another thread lead, so that this one can stop waiting; return whether one will."""
-        outer = next(loads_under_way(), None)
+        # The loader sees what it would see here, such as whose request it is.
+        context = contextvars.copy_context()
 
-        def lead() -> None:
+        def run() -> None:
             # All who wait for the flights have the error.
             with contextlib.suppress(Exception):
-                run_inside(outer, lambda: self._lead(led, loader, options, held))
+                context.run(lead, led)
 
-        is_taken = False
         try:
-            is_taken = self.foreground.submit(lead)
+            is_taken = self.foreground.submit(run)
         except BaseException:
             self.land(led, {})
             raise
+        if not is_taken and options.hard_timeout is not UNSET:
+            self.land(led, {})
+            raise LoadTimeoutError(
+                "expected a thread to load on, so that a hard_timeout can be kept, got none: too many loads"
+                " are under way"
+            )
         return is_taken
-
-    def landed_meanwhile(self, keys: list[Key]) -> dict[Key, Entry]:
-        """Return what another flight has brought into L1 between the caller's look there and its own."""
-        now = self._now()
-        if self._memory is None or now >= self._bus.trusted_until:
-            return {}
-        found = self._memory.get_many(keys)
-        return {key: entry for key, entry in found.items() if judge(entry, now) <= State.DUE}
 
     # -- following -------------------------------------------------------------------------------------
 
@@ -288,13 +295,3 @@ class Reader:
         self.background.close()
         self.foreground.close()
         self.leader.keeper.close()
-
-
-def offering(led: Flights) -> Callable[[Mapping[Key, Entry]], None]:
-    """Return what lets those who follow flights have stale values meanwhile."""
-
-    def offer(stale: Mapping[Key, Entry]) -> None:
-        for key, flight in led.items():
-            flight.meanwhile = stale.get(key)
-
-    return offer

@@ -80,7 +80,8 @@ class Writes(Verbs):
             InvalidationPending: If the source was written but a tier could not be reached.
             Exception: What the writer raises, unchanged; the cache is untouched then.
         """
-        self._engine.write(check_key(key), value, writer, self._options(options))
+        check_key(key)
+        self._engine.write(key, value, writer, self._engine.maker(self._options(options)))
 
     def delete(self, key: Key, *, durable: bool = False) -> bool:
         """Remove a key from all tiers and return whether any had it.

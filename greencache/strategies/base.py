@@ -39,12 +39,12 @@ class Strategy(abc.ABC):
             # Before the look: while it is under way a gap may be mended, and what it found be outdated.
             is_proved = tier not in ahead or stack.is_heard
             fresh, stale = tier.get_many(missing)
-            if not is_proved:
+            doubted = {} if is_proved else stale | fresh
+            if doubted:
                 # What was dropped elsewhere may still be here, where nobody has heard of it.
-                descent.doubt(stale | fresh)
+                descent.doubt(doubted)
             else:
-                descent.found.update(fresh)
-                descent.places.update(dict.fromkeys(fresh, tier.name))
+                descent.places.update(dict.fromkeys(descent.accept(fresh), tier.name))
                 descent.set_aside(stale)
             if tier is stack.authority and not tier.is_up:
                 # Who could have dropped it cannot have said so: deeper tiers are spared.
@@ -53,7 +53,7 @@ class Strategy(abc.ABC):
             if not missing:
                 break
             if tier.writable and (elector is not None or tier is not stack.shared[-1]):
-                absent = [key for key in missing if key not in descent.doubted] if tier in ahead else missing
+                absent = [key for key in missing if key not in doubted]
                 self.reserve(tier, absent, descent, elector=elector)
                 missing = descent.lacks(missing)
 
@@ -77,8 +77,9 @@ class Strategy(abc.ABC):
             descent.elsewhere.update(key for key in keys if key not in leases)
             descent.elsewhere.difference_update(leases)
             # Between the look and the lease another process may have filled, and so given up its lease.
-            late = tier.look(list(leases))[0] if leases else {}
-            descent.found.update(late)
+            late, stale = tier.look(list(leases)) if leases else ({}, {})
+            late = descent.accept(late)
+            descent.confirmed.update(stale)
             descent.give_up(tier, late)
 
     def reserve_all(

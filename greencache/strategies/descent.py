@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Self
 
-from greencache.entry import Entry, State, judge
+from greencache.entry import Entry, State, judge, present
 from greencache.tiers.base import Lease
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
@@ -19,25 +19,40 @@ class Descent:
     is being ended, so that nobody waits for it.
 
     Args:
+        takes_absent: Whether it is an answer that a key is known not to exist; otherwise it is as missing.
         found: Entries to be served and promoted.
         stale: Entries to be served only if nothing better can be had.
         leases: The leases that each tier gave, from the nearest to the deepest.
         elsewhere: Keys whose lease at the elector somebody else holds, who is loading them.
         served: Entries to be served although they are not good enough to be stored anywhere.
         doubted: Entries of this host's tiers that may have been dropped elsewhere without being heard of.
+        confirmed: Stale entries that were still at the elector when it had given its lease.
         places: Where the entries of the way down were found.
         refused: For each key, the tiers that refused to be filled although they had given a lease.
     """
 
-    __slots__ = ("doubted", "elsewhere", "found", "leases", "places", "refused", "served", "stale")
+    __slots__ = (
+        "confirmed",
+        "doubted",
+        "elsewhere",
+        "found",
+        "leases",
+        "places",
+        "refused",
+        "served",
+        "stale",
+        "takes_absent",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_absent: bool = True) -> None:
+        self.takes_absent = takes_absent
         self.found: dict[Key, Entry] = {}
         self.served: dict[Key, Entry] = {}
         self.doubted: dict[Key, Entry] = {}
         self.stale: dict[Key, Entry] = {}
         self.leases: list[tuple[MemoryTier | GuardedTier, dict[Key, Lease]]] = []
         self.elsewhere: set[Key] = set()
+        self.confirmed: dict[Key, Entry] = {}
         self.places: dict[Key, CacheTier] = {}
         self.refused: dict[Key, list[CacheTier]] = {}
 
@@ -50,6 +65,12 @@ class Descent:
             if leases:
                 tier.release_many(leases)
 
+    def accept(self, entries: Mapping[Key, Entry]) -> dict[Key, Entry]:
+        """Take entries as found, those that are an answer, and return them."""
+        taken = dict(entries) if self.takes_absent else present(entries)
+        self.found.update(taken)
+        return taken
+
     def give_up(self, tier: MemoryTier | GuardedTier, keys: Iterable[Key]) -> None:
         """Release a tier's leases on keys that need not be filled there, since it has them."""
         for other, leases in self.leases:
@@ -58,15 +79,18 @@ class Descent:
                 if unused:
                     tier.release_many(unused)
 
+    def hold(self, stale: Mapping[Key, Entry], doubted: Mapping[Key, Entry]) -> None:
+        """Keep what L1 has and could not serve."""
+        self.set_aside(stale)
+        self.doubt(doubted)
+
     def set_aside(self, entries: Mapping[Key, Entry]) -> None:
-        """Keep stale entries for when nothing better can be had; those of nearer tiers stay."""
-        for key, entry in entries.items():
-            self.stale.setdefault(key, entry)
+        """Keep stale entries for when nothing better can be had, of each key the newest."""
+        _keep_newest(self.stale, entries)
 
     def doubt(self, entries: Mapping[Key, Entry]) -> None:
-        """Keep entries that cannot be proved, for when nobody can be asked; those of nearer tiers stay."""
-        for key, entry in entries.items():
-            self.doubted.setdefault(key, entry)
+        """Keep entries that cannot be proved, for when nobody can be asked, of each key the newest."""
+        _keep_newest(self.doubted, entries)
 
     def serve_doubted(self, now: Seconds) -> None:
         """Serve what cannot be proved where it is fresh by its time, and set it aside where it is stale."""
@@ -102,3 +126,10 @@ class Dropped:
             # A tier may have several parts.
             waiting = (*self.pending.get(tier.name.name, ()), *tier.waiting)
             self.pending[tier.name.name] = tuple(dict.fromkeys(waiting))
+
+
+def _keep_newest(kept: dict[Key, Entry], more: Mapping[Key, Entry]) -> None:
+    for key, entry in more.items():
+        known = kept.get(key)
+        if known is None or known.created < entry.created:
+            kept[key] = entry

@@ -28,6 +28,7 @@ class Stack:
         shared: The tiers that other processes use too, from the nearest to the deepest.
         clock: Where the time comes from.
         trust: Tells until when no announcement can have been missed; `None` where nothing is announced.
+        is_deaf: Whether others may drop what is here without anybody hearing of it.
     """
 
     def __init__(
@@ -36,7 +37,10 @@ class Stack:
         shared: Sequence[GuardedTier],
         clock: Clock,
         trust: Trust | None = None,
+        *,
+        is_deaf: bool = False,
     ) -> None:
+        self.is_deaf = is_deaf
         self.memory = memory
         self.shared = tuple(shared)
         self.clock = clock

@@ -274,14 +274,16 @@ def test_a_loader_that_hangs_does_not_hold_its_key_beyond_patience(loader, optio
         assert hung.result(10) == "new"
 
 
-def test_a_caller_leads_itself_when_no_thread_is_to_be_had(cache, monkeypatch):
-    """Its time-outs are then not kept, but its value is loaded."""
+def test_who_cannot_be_kept_to_its_time_is_told_when_no_thread_is_to_be_had(cache, monkeypatch):
+    """With a hard time-out; a soft one is then not kept, but the value is loaded."""
 
     def refuse(_thread):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert cache.get_or_load("k", lambda: threading.current_thread().name, hard_timeout=LONG) == (
+    with pytest.raises(LoadTimeoutError, match="a thread to load on"):
+        cache.get_or_load("k", lambda: 1, hard_timeout=LONG)
+    assert cache.get_or_load("k", lambda: threading.current_thread().name, soft_timeout=LONG) == (
         threading.current_thread().name
     )
 
