@@ -35,11 +35,16 @@ class TableWatch:
     Args:
         table: As SQL spells it, with its schema; empty if it was dropped.
         namespace: Whose cache forgets.
-        keys: Templates over the columns of a row; the keys to forget.
-        tags: Templates over the columns of a row; the tags to forget.
+        keys: Templates over the columns of a row, such as `factor:{region}:{metric}`: the keys to forget.
+            Columns may be text, integers, numeric, boolean, uuid, dates, timestamps and enums. A timestamp
+            with time zone is written in UTC.
+        tags: Templates over the columns of a row: the tags to forget.
         columns: The column of each field of the templates that has another name than the field.
-        notify: Whether each transaction wakes the listener; `None` for where that cannot make one fail.
-        limit: Keys of one statement; with more, everything that a template can make is forgotten.
+        notify: Whether each transaction wakes the listener, which otherwise looks once a second. `None` for
+            yes, except where the server allows prepared transactions (`max_prepared_transactions`), since
+            PostgreSQL refuses to prepare one that has notified.
+        limit: Keys of one statement; if it changes more, all keys that begin as the template does are
+            forgotten.
         waiting: Rows of the outbox that no cache of the namespace has forgotten yet.
     """
 

@@ -64,16 +64,7 @@ class TableWatcher:
 
         Args:
             table: `table`, or `schema.table`; upper case is upper case.
-            keys: Templates over the table's columns, such as `factor:{region}:{metric}`, of text, integer,
-                numeric, boolean, uuid, date, timestamp and enum columns. A timestamp with time zone is
-                written in UTC.
-            tags: Templates over the columns, likewise.
-            columns: The column of each field whose column has another name than the field.
-            notify: Whether a transaction that changes the table wakes the listener, which otherwise looks
-                once a second. By default it does, except where the server allows prepared transactions
-                (`max_prepared_transactions`), since PostgreSQL refuses to prepare one that has notified.
-            limit: Keys of one statement; if it changes more, all keys that begin as the template does are
-                invalidated.
+            keys, tags, columns, notify, limit: As of `TableWatch`.
 
         Raises:
             ConfigurationError: If there is no such table or column, a column's type has no text of its own,
