@@ -64,7 +64,11 @@ class TableWatcher:
 
         Args:
             table: `table`, or `schema.table`; upper case is upper case.
-            keys, tags, columns, notify, limit: As of `TableWatch`.
+            keys: As of `TableWatch`.
+            tags: As of `TableWatch`.
+            columns: As of `TableWatch`.
+            notify: As of `TableWatch`.
+            limit: As of `TableWatch`.
 
         Raises:
             ConfigurationError: If there is no such table or column, a column's type has no text of its own,
