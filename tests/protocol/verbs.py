@@ -1,13 +1,18 @@
 """What threads do with a cache, each answer checked against what was acknowledged before."""
 
+import math
 from collections.abc import Callable
 
 from greencache import MISSING, CacheManager, current_load
+from greencache.entry import Entry
 from greencache.options import EntryOptions
 
 from .process import KEY, TAG, Process, Verb
 from .scheduler import ViolationError, reading, writing
 from .world import World
+
+_SEEN = Entry(None, -math.inf, created=-math.inf)
+"""An entry that was found due before a reload: not the one that is there by now."""
 
 
 def _asked(process: Process, ask: Callable[[], object]) -> None:
@@ -45,7 +50,7 @@ def load_tagging(process: Process) -> None:
 def reload(process: Process) -> None:
     """Do what a refresh in the background does."""
     options = EntryOptions(tags=[TAG])
-    steps = process.reader.leader.reload([KEY], options)
+    steps = process.reader.leader.reload({KEY: _SEEN}, options)
     process.reader.driver.run(steps, lambda keys: dict.fromkeys(keys, process.world.load()))
 
 
@@ -56,7 +61,7 @@ def reload_in_vain(process: Process) -> None:
     def fail(keys: list[str]) -> dict[str, int]:
         raise LookupError(keys)
 
-    process.reader.driver.run(process.reader.leader.reload([KEY], options), fail)
+    process.reader.driver.run(process.reader.leader.reload({KEY: _SEEN}, options), fail)
 
 
 def changing(call: Callable[[CacheManager, int], object], *, restamps: bool = False) -> Verb:
