@@ -64,6 +64,7 @@ class CachedFunction(Generic[P, R]):
         "__weakref__",
         "_calls",
         "_get_or_load",
+        "_hit",
         "_manager",
         "_misses",
         "_names",
@@ -89,7 +90,9 @@ class CachedFunction(Generic[P, R]):
         self._quick = names.quick or names.name
         self._run = self._load
         self._get_or_load: Callable[..., Any] | None = None
+        self._hit: Callable[[Key], Any] = _no_hit
         if self._has_fixed_manager:
+            self._hit = _hits_of(manager)
             self._get_or_load = (
                 functools.partial(manager.get_or_load, **options) if options else manager.get_or_load
             )
@@ -108,6 +111,11 @@ class CachedFunction(Generic[P, R]):
             if self._names.quick is None:
                 raise
             key, tags = self._names.name(*args, **kwargs)
+        # Before the loader is made and the options are passed on: a hit needs neither.
+        entry = self._hit(key)
+        if entry is not None:
+            hit: R = entry.value
+            return hit
         loader = functools.partial(self._run, args, kwargs)
         get_or_load = self._get_or_load or functools.partial(
             self._manager_for(args).get_or_load, **self._options
@@ -272,3 +280,16 @@ class BoundCachedFunction(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<bound {self.__func__!r} of {type(self.__self__).__qualname__}>"
+
+
+def _hits_of(manager: Any) -> Callable[[Key], Any]:
+    """Return what answers from L1 at once, if `get_or_load` says that it would do just that.
+
+    Not if somebody has put another `get_or_load` in its place, as subclasses and mocks do.
+    """
+    name = getattr(getattr(manager.get_or_load, "__func__", None), "hits_by", None)
+    return _no_hit if name is None else cast("Callable[[Key], Any]", getattr(manager, name))
+
+
+def _no_hit(_: Key) -> None:
+    return None
