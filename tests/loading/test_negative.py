@@ -190,6 +190,13 @@ def test_what_does_not_exist_is_never_served_as_stale(clock):
             cache.get_or_load_many(["a"], HeldLoader(LookupError(), is_held=False), **options)
 
 
+def test_what_does_not_exist_is_kept_no_longer_than_it_is_believed(clock):
+    """It could serve for nothing."""
+    with CacheManager(clock=clock) as cache:
+        cache.get_or_load_many(["a"], Source(), negative_ttl=5, stale_ttl=1000)
+        assert cache._engine.peek("a").stale_until == clock.now() + 5
+
+
 def test_what_does_not_exist_is_not_reloaded_ahead(clock):
     """It is always due, so that fast reads pass it by, and that is no reason to load."""
     with CacheManager(clock=clock) as cache:
