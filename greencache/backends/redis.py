@@ -9,7 +9,7 @@ from greencache.backends.breaker import Breaker, BreakerState, OnChange
 from greencache.backends.redis_cluster import RedisCluster
 from greencache.backends.redis_connection import Parser, require_parser
 from greencache.backends.redis_deployment import Deployment, Topology
-from greencache.backends.redis_errors import is_unknown_script, without_errors
+from greencache.backends.redis_errors import is_unknown_script, with_outages, without_errors
 from greencache.backends.redis_health import RedisHealth
 from greencache.backends.redis_listener import RedisListener
 from greencache.backends.redis_pool import ConnectionPool
@@ -125,6 +125,11 @@ class RedisManager:
         return self._servers.pools
 
     @property
+    def is_sharded(self) -> bool:
+        """Whether keys lie on several servers, of which some may be away."""
+        return isinstance(self._servers, RedisCluster)
+
+    @property
     def watch(self) -> ServerWatch:
         """Notices that another server answers at the address, on any connection."""
         return self._servers.watch
@@ -167,6 +172,7 @@ class RedisManager:
         *,
         deadline: Seconds | None = None,
         repeatable: bool = True,
+        partial: bool = False,
     ) -> list[Any]:
         """Run commands in order, in few round trips; not all or nothing, and others may come in between.
 
@@ -174,6 +180,7 @@ class RedisManager:
             commands: Each a sequence of its name and arguments.
             deadline: Seconds for all of them instead of the manager's.
             repeatable: As for `execute`; a batch of up to 1,000 commands or 1 MiB is repeated as a whole.
+            partial: Whether the error of a node that is away stands in the place of replies, unless all are.
 
         Returns:
             Their replies in order.
@@ -183,7 +190,8 @@ class RedisManager:
             ServerReplyError: At least one was wrong; the others have run.
         """
         budget = self._deadline if deadline is None else deadline
-        return without_errors(self._servers.execute_many(commands, budget, repeatable=repeatable))
+        replies = self._servers.execute_many(commands, budget, repeatable=repeatable)
+        return with_outages(replies) if partial else without_errors(replies)
 
     def run_script(
         self,
@@ -212,6 +220,7 @@ class RedisManager:
         *,
         deadline: Seconds | None = None,
         repeatable: bool = True,
+        partial: bool = False,
     ) -> list[Any]:
         """Run a script several times in few round trips, as `execute_many` runs commands.
 
@@ -220,6 +229,7 @@ class RedisManager:
             calls: The keys and the arguments of each run.
             deadline: As for `execute_many`, whose errors it raises too.
             repeatable: As for `execute_many`.
+            partial: As for `execute_many`.
 
         Returns:
             The results in order.
@@ -238,7 +248,7 @@ class RedisManager:
             late = run(again, end - self._clock.now(), repeatable=repeatable)
             for index, reply in zip(unknown, late[1:], strict=True):
                 replies[index] = reply
-        return without_errors(replies)
+        return with_outages(replies) if partial else without_errors(replies)
 
     def scan(self, match: str | bytes, count: int = 500) -> Iterator[list[bytes]]:
         """Yield the keys that match a pattern, batch by batch; a key may come twice.

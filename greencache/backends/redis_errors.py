@@ -23,6 +23,7 @@ __all__ = [
     "is_demoted",
     "is_unknown_script",
     "redirect_of",
+    "with_outages",
     "without_errors",
 ]
 
@@ -141,6 +142,19 @@ def without_errors(replies: list[Any]) -> list[Any]:
     for reply in replies:
         if isinstance(reply, GreencacheError):
             raise reply
+    return replies
+
+
+def with_outages(replies: list[Any]) -> list[Any]:
+    """Return replies with errors among them that tell of an outage, unless all do.
+
+    Raises:
+        GreencacheError: The first other error; the first of all where there is nothing else.
+    """
+    outages = [reply for reply in replies if isinstance(reply, TierUnavailableError)]
+    if len(outages) == len(replies):
+        return without_errors(replies)
+    without_errors([reply for reply in replies if not isinstance(reply, TierUnavailableError)])
     return replies
 
 

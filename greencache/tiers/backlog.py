@@ -8,6 +8,7 @@ from typing import TypeVar
 from greencache.clock import Clock
 from greencache.events import Event, EventKind, Recorder
 from greencache.tiers.base import StampStore, Tier
+from greencache.tiers.partial import PartialOutageError
 from greencache.tiers.pending import Pending, PendingDrops
 from greencache.tiers.recent import RecentDrops, Replicated
 from greencache.tiers.replayer import Replayer
@@ -102,15 +103,15 @@ class Backlog:
         return not self.pending
 
     def _replay_once(self) -> bool:
-        """Tell the tier what is queued now, and return whether it was told."""
-        pending, is_told = Pending(), False
+        """Tell the tier what is queued now, and return whether it was told all of it."""
+        pending, is_whole = Pending(), None
         try:
             # If false, another thread replays; until it is done the tier may hold what was dropped.
             if self.pending.begin(pending):
-                is_told = self._attempt(functools.partial(self._tell, pending)) is not None
+                is_whole = self._attempt(functools.partial(self._tell, pending))
         finally:
-            self.pending.end(pending, is_told=is_told)
-        return is_told
+            self.pending.end(pending, is_told=is_whole is not None)
+        return is_whole is True
 
     def close(self) -> None:
         """Try once more, and say what is lost."""
@@ -127,15 +128,21 @@ class Backlog:
             # New ones, not those that this process has used meanwhile: others may have replaced them since,
             # and what was stored under them must not become current again.
             tier.replace_stamps({tag: secrets.token_hex(8) for tag in pending.stamps})
+        is_whole = True
         if pending.keys:
-            tier.drop_many(pending.keys)
+            try:
+                tier.drop_many(pending.keys)
+            except PartialOutageError as outage:
+                is_whole = False
+                for key in outage.keys:
+                    del pending.queued["key", key]  # it waits on
         for pattern in pending.patterns:
             tier.drop_matching(pattern)
         # Announced before it is taken off the queue: an announcement that fails is tried again too.
         self._on_replayed(pending)
         detail = {"count": len(pending.queued)}
         self._recorder.record(Event(EventKind.INVALIDATION_REPLAYED, tier.name, detail=detail))
-        return True
+        return is_whole
 
     def _on_successor(self, server: str) -> None:
         # On the thread that has noticed it, which may be the bus's or hold a connection: only queued here.

@@ -9,6 +9,7 @@ from greencache.events import Event, EventKind, Recorder
 from greencache.stats import TierCounters
 from greencache.tiers.backlog import Backlog
 from greencache.tiers.base import Tier
+from greencache.tiers.partial import PartialOutageError, Sharded
 from greencache.tiers.pending import Pending
 from greencache.typing import CacheTier, Seconds
 
@@ -61,6 +62,7 @@ class Guard:
             capacity=capacity,
         )
         self._pending = self._backlog.pending
+        self._is_sharded = isinstance(tier, Sharded) and tier.is_sharded
 
     @property
     def waiting(self) -> tuple[str, ...]:
@@ -92,25 +94,42 @@ class Guard:
         backlog = self._backlog
         changes = backlog.changes
         backlog.note(pending)
-        answer = self._once(call)
+        missed = pending
+
+        def tell() -> T:
+            nonlocal missed
+            try:
+                return call()
+            except PartialOutageError as outage:
+                missed = Pending(keys=outage.keys)
+                raise
+
+        answer = self._once(tell, apart=tell)
         if answer is not None and backlog.changes == changes:
             return answer
         # A reader that asks between the failure and this line still gets nothing: the tier is down,
         # or it came back this instant, and then the drop is replayed before the next read of ours.
-        backlog.queue(pending)
+        backlog.queue(missed if backlog.changes == changes else pending)
         # If it was answered, then perhaps by the former server.
         return otherwise if answer is not None and self.replay() else None
 
-    def _once(self, call: Callable[[], T]) -> T | None:
+    def _once(self, call: Callable[[], T], apart: Callable[[], T] | None = None) -> T | None:
+        """Return an answer of a server that was told what waited for it.
+
+        Args:
+            call: Asks.
+            apart: Asks about what no drop waits for, where only a node of several is away. Writes may
+                overtake drops that wait: these are made all the same, and forget at worst what was put since.
+        """
         if self._pending and not self.replay():
-            return None
+            return self._guard(apart) if apart is not None and self._is_sharded else None
         return self._guard(call)
 
-    def _ready(self, call: Callable[[], T]) -> T | None:
-        """Return an answer of a server that was told everything before it was asked."""
+    def _ready(self, call: Callable[[], T], apart: Callable[[], T] | None = None) -> T | None:
+        """Do the same, with a server that was told everything before it was asked, whichever it is."""
         for _ in range(_MOST_SUCCESSORS):
             changes = self._backlog.changes
-            answer = self._once(call)
+            answer = self._once(call, apart)
             if self._backlog.changes == changes:
                 return answer
         return None

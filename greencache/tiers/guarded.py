@@ -28,12 +28,16 @@ from greencache.typing import Key, Seconds
 
 __all__ = ["GuardedTier"]
 
+_NOWHERE: Lease = "nowhere"
+"""A lease that no tier has given."""
+
 
 class GuardedTier(Guard):
     """A tier that never raises an outage: a read finds nothing, a drop waits until the tier is back.
 
     What is queued is replayed before the tier is read again, so a tier that was away cannot bring back
-    what was dropped meanwhile; nor can another server that takes the place of its own.
+    what was dropped meanwhile; nor can another server that takes the place of its own. Where only a node of
+    several is away, what is queued for that is absent, and the rest is read and written as ever.
 
     Args:
         tier: The tier itself.
@@ -95,7 +99,8 @@ class GuardedTier(Guard):
         """Do the same as `get_many`, uncounted: for a second look within one read."""
         # Taken before the read: what the read finds is at least as new as these stamps.
         stamps = () if self.writable else self._stamp()
-        found = self._ready(lambda: self.tier.get_many(keys)) or {}
+        tier, untouched = self.tier, self._pending.untouched
+        found = self._ready(lambda: tier.get_many(keys), lambda: tier.get_many(untouched(keys))) or {}
         now = self._clock.now()
         fresh, stale = {}, {}
         # All at once: whoever must be asked about them is asked in one round trip, whatever they carry.
@@ -116,7 +121,15 @@ class GuardedTier(Guard):
         """Return leases, or `None` during an outage: then nobody else was granted them either."""
         # Not asked for again when another server was noticed: that one would refuse what it has just given.
         # Whatever the replay drops, it voids the lease on, and a lease of the former server is good nowhere.
-        return self._once(lambda: self.tier.reserve_many(keys))
+        wanted = list(keys)
+
+        def apart() -> dict[Key, Lease]:
+            free = self._pending.untouched(wanted)
+            # A key that a drop waits for can be leased to nobody, so whoever needs it loads at once.
+            dropped = dict.fromkeys(set(wanted).difference(free), _NOWHERE)
+            return dropped | self.tier.reserve_many(free)
+
+        return self._once(lambda: self.tier.reserve_many(wanted), apart)
 
     def extend_many(self, leases: Mapping[Key, Lease]) -> set[Key] | None:
         """Let leases last for another full life, and return the keys whose lease is still good."""
@@ -133,7 +146,12 @@ class GuardedTier(Guard):
 
     def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key]:
         """Store entries whose lease is still good; none during an outage."""
-        return self._once(lambda: self.tier.fill_many(entries, leases)) or set()
+
+        def apart() -> set[Key]:
+            free = self._pending.untouched(entries)
+            return self.tier.fill_many({key: entries[key] for key in free}, leases)
+
+        return self._once(lambda: self.tier.fill_many(entries, leases), apart) or set()
 
     def release_many(self, leases: Mapping[Key, Lease]) -> None:
         """Give up leases; during an outage they end by themselves."""
@@ -168,7 +186,8 @@ class GuardedTier(Guard):
     def read_stamps(self, tags: Iterable[str], seed: StampSeed | None = None) -> dict[str, str] | None:
         """Return the current stamps, or `None` during an outage."""
         store = self._stamp_store()
-        return self._ready(lambda: store.read_stamps(tags, seed))
+        apart = None if self._pending.has_stamps else lambda: store.read_stamps(tags, seed)
+        return self._ready(lambda: store.read_stamps(tags, seed), apart)
 
     def replace_stamps(self, stamps: Mapping[str, str]) -> int | None:
         """Make stamps current and return 0; during an outage queue that, return `None`."""

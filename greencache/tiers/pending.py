@@ -114,6 +114,23 @@ class PendingDrops:
             return Pending(stamps={"": secrets.token_hex(8)}).queued
         return stamps
 
+    @property
+    def has_stamps(self) -> bool:
+        """Whether a stamp waits to be replaced."""
+        with self._lock:
+            return any(kind == "stamp" for kind, _ in self._queued)
+
+    def untouched(self, keys: Iterable[Key]) -> list[Key]:
+        """Return those of some keys that no drop waits for."""
+        with self._lock:
+            queued = self._queued
+            patterns = [payload for (kind, _), (_, payload) in queued.items() if kind == "pattern"]
+            return [
+                key
+                for key in keys
+                if ("key", key) not in queued and not any(pattern.matches(key) for pattern in patterns)
+            ]
+
     def begin(self, replay: Pending) -> bool:
         """Let the one caller at a time that replays begin, and return whether this one may.
 

@@ -14,13 +14,14 @@ from greencache.backends.redis_names import RedisNames
 from greencache.backends.scripts import load_script
 from greencache.clock import Clock
 from greencache.entry import Entry, State, judge, remaining
-from greencache.errors import ServerReplyError
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
 from greencache.tiers.base import LEASE_TTL, LandedHandler, Lease, StampSeed, Status, TierHealth
 from greencache.tiers.border import Border
+from greencache.tiers.partial import raise_for, without_outages
 from greencache.tiers.redis_identity import RedisIdentity
-from greencache.tiers.redis_inspection import RedisInspection, chunks
+from greencache.tiers.redis_inspection import RedisInspection
+from greencache.tiers.redis_reading import RedisReader
 from greencache.tiers.redis_stamps import RedisStamps
 from greencache.tiers.tokens import new_batch
 from greencache.typing import CacheTier, Key, Seconds
@@ -71,13 +72,14 @@ class RedisTier:
         self._manager = manager
         self._border = border
         self._names = RedisNames(namespace)
-        self._stamps = RedisStamps(manager, self._names, self._read)
+        self._reader = RedisReader(manager, counters)
+        self._stamps = RedisStamps(manager, self._names, self._reader.read)
         self.find_stamps = self._stamps.find
         inspection = RedisInspection(manager, self._names, border)
         self._scan_names = inspection.scan_names
         self.scan_keys, self.inspect_many = inspection.scan_keys, inspection.inspect_many
         self.usage = inspection.usage
-        self.watch = manager.watch
+        self.watch, self.is_sharded = manager.watch, manager.is_sharded
         self.lease_ttl = lease_ttl
         self.on_landed: LandedHandler | None = None
         self._lease_ms = max(1, math.ceil(lease_ttl * 1000))
@@ -92,7 +94,8 @@ class RedisTier:
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Entry]:
         """Return what is there, stale entries included; one plain GET when one key is asked for."""
         wanted = list(keys)
-        replies = self._read([self._names.value(key) for key in wanted])
+        names = [self._names.value(key) for key in wanted]
+        replies = self._reader.read_apart(names) if self.is_sharded else self._reader.read(names)
         now = self._clock.now()
         entries = self._border.decode(zip(wanted, replies, strict=True))
         return {key: entry for key, entry in entries.items() if judge(entry, now) is not State.GONE}
@@ -105,8 +108,10 @@ class RedisTier:
             [
                 (b"SET", self._names.lease(key), token, b"NX", b"PX", self._lease_ms)
                 for key, token in tokens.items()
-            ]
+            ],
+            partial=True,
         )
+        # Where a node is away, the lease is good nowhere, nobody else has one, and all load for themselves.
         refused = [key for key, reply in zip(tokens, replies, strict=True) if not reply]
         if not refused:
             return dict(tokens)
@@ -144,9 +149,10 @@ class RedisTier:
                 )
                 for key, data in encoded.items()
             ],
+            partial=True,
         )
         self._tell_landed(encoded, replies)
-        stored = {key for key, reply in zip(encoded, replies, strict=True) if reply}
+        stored = {key for key, reply in zip(encoded, without_outages(replies), strict=True) if reply}
         self.counters.fills += len(stored)
         self.counters.refused_fills += len(encoded) - len(stored)
         # Others need not wait for what this tier will never hold.
@@ -158,6 +164,7 @@ class RedisTier:
         replies = self._manager.run_script_many(
             self._release,
             [([self._names.lease(key), self._names.waiters(key)], [t]) for key, t in leases.items()],
+            partial=True,
         )
         self._tell_landed(leases, replies)
 
@@ -166,8 +173,9 @@ class RedisTier:
         replies = self._manager.run_script_many(
             self._extend,
             [([self._names.lease(key)], [token, self._lease_ms]) for key, token in leases.items()],
+            partial=True,
         )
-        return {key for key, reply in zip(leases, replies, strict=True) if reply}
+        return {key for key, reply in zip(leases, without_outages(replies), strict=True) if reply}
 
     def put_many(self, entries: Mapping[Key, Entry]) -> set[Key]:
         """Store entries whatever is there, void all leases on their keys, and return the keys stored.
@@ -177,18 +185,25 @@ class RedisTier:
         """
         encoded = self._border.encode_put(entries)
         self._remove([key for key in entries if key not in encoded])
-        self._manager.run_script_many(
+        replies = self._manager.run_script_many(
             self._put,
             [(self._pair(key), [data, self._lifetime(entries[key])]) for key, data in encoded.items()],
             # Repeated, it could overwrite what others have stored or dropped since its first arrival.
             repeatable=False,
+            partial=True,
         )
+        raise_for(encoded, replies)
         self.counters.puts += len(encoded)
         return set(encoded)
 
     def drop_many(self, keys: Iterable[Key]) -> int:
         """Remove entries, void all leases on their keys, and return how many entries there were."""
-        removed = self._remove(list(dict.fromkeys(keys)))
+        wanted = list(dict.fromkeys(keys))
+        replies = self._manager.run_script_many(
+            self._drop, [(self._pair(key), ()) for key in wanted], partial=True
+        )
+        raise_for(wanted, replies)
+        removed: int = sum(replies)
         self.counters.drops += removed
         return removed
 
@@ -215,7 +230,7 @@ class RedisTier:
 
     def recall(self) -> bytes | None:
         """Return the position on the bus up to which this tier was brought; `None` if it is not known."""
-        return self._read_one(self._names.position)
+        return self._reader.read_one(self._names.position)
 
     def remember(self, position: bytes) -> None:
         """Keep a position on the bus."""
@@ -248,21 +263,6 @@ class RedisTier:
     def close(self) -> None:
         """Give back the connections."""
         self._manager.close()
-
-    def _read(self, names: Sequence[bytes]) -> list[bytes | None]:
-        if len(names) == 1:
-            return [self._read_one(names[0])]
-        return [data for chunk in chunks(names) for data in self._manager.execute(b"MGET", *chunk)]
-
-    def _read_one(self, name: bytes) -> bytes | None:
-        try:
-            data: bytes | None = self._manager.execute(b"GET", name)
-        except ServerReplyError as error:
-            # Somebody has put a list or the like there. MGET calls that absent, and so do we.
-            if error.code != "WRONGTYPE":
-                raise
-            return None
-        return data
 
     def _remove(self, keys: Sequence[Key]) -> int:
         """Remove values, each in one step with its lease, and return how many values there were."""
