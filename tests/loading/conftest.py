@@ -8,6 +8,7 @@ from greencache import CacheManager
 from greencache.build import build
 from greencache.config import CacheConfig
 from greencache.testing import FakeClock
+from tests.loading.loaders import HeldLoader
 
 _SLOW_ENOUGH = 10.0
 """Seconds that a server may take on a busy machine."""
@@ -42,3 +43,11 @@ def pair(make_cache, redis_url):
         return make_cache({"l3": redis_url}, **options), make_cache({"l3": redis_url}, **options)
 
     return make
+
+
+@pytest.fixture
+def loader():
+    """A loader that is let go at the latest when the test ends."""
+    loader = HeldLoader()
+    yield loader
+    loader.release()

@@ -23,14 +23,6 @@ def without_polling(monkeypatch):
     monkeypatch.setattr(leader_module, "_LONGEST_PAUSE", NEVER)
 
 
-@pytest.fixture
-def loader():
-    """A loader that is let go at the latest when the test ends."""
-    loader = HeldLoader()
-    yield loader
-    loader.release()
-
-
 def waits_for(cache, key):
     """Return the answer of a caller of a cache that waits for another process's load, sound asleep."""
     answer = ask(cache.get_or_load, key, lambda: "own")
