@@ -70,8 +70,9 @@ class TagDuringLoad(Scene):
         assert entry is None or entry.value == self.version, f"{entry.value} is kept, not {self.version}"
         truth = self.authority.stamps[TAG]
         current, replaced = ((TAG, truth),), ((TAG, "stamp 0"),)
-        assert self.table.current_among({current}), "the table denies the authority's stamp"
+        # In this order: the authority's stamp makes the table look again at what it remembers.
         assert not self.table.current_among({replaced}), "the table believes a replaced stamp"
+        assert self.table.current_among({current}), "the table denies the authority's stamp"
         self.load(0)
         kept = self.memory.peek(KEY)
         assert kept is not None, "what was loaded anew is not kept"
