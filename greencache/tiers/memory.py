@@ -154,7 +154,8 @@ class MemoryTier:
         with self._lock:
             stored = set()
             for key, entry in entries.items():
-                if self._entries.store(key, entry, weights[key]):
+                # Not if a tag of it was invalidated since its stamps were read.
+                if not self._is_revoked(entry) and self._entries.store(key, entry, weights[key]):
                     stored.add(key)
                 else:
                     self._entries.remove(key)

@@ -93,10 +93,10 @@ def _lifetime(*_: object) -> tuple[float, float, float]:
     return math.inf, math.inf, math.inf
 
 
-def _look_uncounted(self: Engine, keys: list[str]) -> Any:
+def _look_uncounted(self: Engine, keys: list[str], **options: bool) -> Any:
     """Forget to count what L1 did not have."""
     misses = self.memory_counters.misses
-    looked = _LOOK_IN_MEMORY(self, keys)
+    looked = _LOOK_IN_MEMORY(self, keys, **options)
     self.memory_counters.misses = misses
     return looked
 
