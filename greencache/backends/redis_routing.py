@@ -11,7 +11,7 @@ __all__ = ["Part", "Plan"]
 
 _NUMBERED: Final = frozenset({"EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO"})
 _SUMMED: Final = frozenset({"DEL", "UNLINK", "EXISTS", "TOUCH"})
-_EVERYWHERE: Final = frozenset({"SCRIPT", "FLUSHALL", "FLUSHDB"})
+_EVERYWHERE: Final = frozenset({"SCRIPT"})
 _ANYWHERE: Final = frozenset(
     {"PING", "ECHO", "INFO", "TIME", "CONFIG", "CLIENT", "CLUSTER", "COMMAND", "DBSIZE", "SCAN", "WAIT"}
 )

@@ -11,6 +11,8 @@ __all__ = ["MemoryEntries"]
 
 _LARGEST_PART = 8  # an entry over an eighth of L1 would evict too much that is worth more
 _LEAST_SWEEP = 64
+_LEAST_FOR_DUEL = 4_000_000
+"""Bytes from which on what the default policy learns from, up to 150 KB, is a small part of L1."""
 
 
 class MemoryEntries:
@@ -31,7 +33,7 @@ class MemoryEntries:
     ) -> None:
         self._size = size
         self._max_entries = max_entries
-        self._policy = policy
+        self._policy = "s3fifo" if policy == "default" and size < _LEAST_FOR_DUEL else policy
         self._clock = clock
         self._counters = counters
         self.index: dict[Key, Entry] = {}
