@@ -3,6 +3,7 @@
 import pytest
 
 from greencache.errors import TierUnavailableError
+from greencache.keys import Pattern
 from greencache.testing import DoubleRedisTier, FakeClock, RedisDouble, TierSuite
 
 
@@ -47,7 +48,7 @@ def test_a_server_that_is_down_raises_the_error_of_an_outage():
     assert not tier.check().latency_ms
 
 
-def test_a_drop_lets_others_in_between_its_two_commands():
+def test_a_drop_of_a_pattern_lets_others_in_between_its_two_scans():
     """A fill there has lost its lease already, so it stores nothing that the drop would miss."""
     server = RedisDouble()
     tier = DoubleRedisTier(server)
@@ -55,6 +56,6 @@ def test_a_drop_lets_others_in_between_its_two_commands():
     leases = tier.reserve_many(["k"])
     stored = []
     server.between_commands = lambda: stored.append(tier.fill_many({"k": entry}, leases))
-    tier.drop_many(["k"])
+    tier.drop_matching(Pattern("*"))
     assert stored == [set()]
     assert tier.get_many(["k"]) == {}

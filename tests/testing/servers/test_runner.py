@@ -61,10 +61,10 @@ def test_a_flush_of_somebody_elses_server_empties_one_database(monkeypatch):
         monkeypatch.setenv(REDIS_URL, running.database_url(3))
         with RedisServer() as server:
             for number in (2, 3):
-                with redis._client(server.database_url(number)) as client:
+                with redis.redis_client(server.database_url(number)) as client:
                     client.set("key", "value")
             server.flush()
-        with redis._client(running.url) as client:
+        with redis.redis_client(running.url) as client:
             assert list(client.info("keyspace")) == ["db2"]
 
 
