@@ -100,6 +100,11 @@ def test_workers_in_trouble_are_heard_of(staff):
         crew.ask(members, Worker.read, *GRID)
 
 
+def heed_interrupts():
+    """Take SIGINT as a terminal would send it: a shell that runs tests in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc to see processes")
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_demo_leaves_nothing_behind(sent, status, tmp_path):
@@ -107,7 +112,13 @@ def test_an_interrupted_demo_leaves_nothing_behind(sent, status, tmp_path):
     command = [sys.executable, "-m", "greencache", "demo", "--no-chart"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        bufsize=1,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 -- one system call, before any thread
     ) as demo:
         assert demo.stdout is not None
         for line in demo.stdout:
