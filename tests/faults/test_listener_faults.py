@@ -1,6 +1,5 @@
 """Listeners that are killed, cut off, drowned or lied to: what they missed is seen."""
 
-import statistics
 import time
 import urllib.parse
 
@@ -174,9 +173,7 @@ def test_each_announcement_that_is_missed_is_seen(scene, figure, is_long):
         stale += len(older(report, version, max(woken, acknowledged + MAX_STALENESS)))
     gaps = kinds(client.report()).count(EventKind.BUS_GAP)
     figure("P9", f"gaps told of, {rounds} injected", gaps, bound=f"== {rounds}")
-    figure("P9", "time to a gap, half of them", statistics.median(times), "s", f"<= {2 * HEARTBEAT}")
-    # The process has just been woken, on a machine that may be busy with others.
-    figure("P9", "time to a gap, longest", max(times), "s", f"<= {2 * HEARTBEAT + 0.5}", stale=stale)
+    figure("P9", "longest time to a gap", max(times), "s", f"<= {2 * HEARTBEAT}", stale=stale)
 
 
 def test_twenty_thousand_announcements_are_taken_or_flushed(scene, figure):
