@@ -77,10 +77,8 @@ def test_a_failover_under_load(servers, load, figure, scenario, holds_bus):
     figure(scenario, f"{what}: longest time without hits", load.longest_gap(harmed), "s", "<= 10")
 
 
-def test_slots_are_moved_under_load(is_long, servers, load, figure):
+def test_slots_are_moved_under_load(servers, load, figure):
     """Those of some keys, from one node to the next, again and again."""
-    if not is_long:
-        pytest.skip("times calls, beside which no other tests may run; GREENCACHE_TEST_LONG=1 runs it")
     names = [f"gc:v:{{failover:key{number}}}" for number in range(12)]
     with load:
         wait_until(lambda: len(load.hits) > 50, deadline=30, reason="keys are found")
