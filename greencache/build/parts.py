@@ -42,9 +42,10 @@ def codec_of(config: CacheConfig, types: tuple[type, ...], clock: Clock) -> Code
 
 def address_of(config: ServerConfig) -> str:
     """Return the address of a server, its secrets included."""
-    if config.url is None:
+    url = config.address if isinstance(config, L4Config) else config.url
+    if url is None:
         raise ConfigurationError("expected the address of a server, got none")
-    return config.url.get_secret_value()
+    return url.get_secret_value()
 
 
 def view_specs_of(config: L4Config) -> list[ViewSpec]:

@@ -119,10 +119,11 @@ def _opened(
             raise ConfigurationError("expected --url or --config, got both")
         return TableWatcher(url, namespace=namespace or "default")
     settings = CacheConfig.load(config, profile=profile)
-    if settings.l4.url is None:
+    address = settings.l4.address
+    if address is None:
         raise ConfigurationError("expected the address of PostgreSQL: give --url, or l4.url in --config FILE")
     return TableWatcher(
-        settings.l4.url.get_secret_value(),
+        address.get_secret_value(),
         namespace=namespace or settings.namespace,
         schema=settings.l4.schema_name,
     )

@@ -116,7 +116,28 @@ class L4Config(ServerConfig):
     """PostgreSQL: a key-value table, and materialized views that are read by their keys."""
 
     url: Annotated[PostgresUrl | None, BeforeValidator(PostgresUrl.parsed)] = None
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = None
+    sslrootcert: Path | None = None
+    sslcert: Path | None = None
+    sslkey: Path | None = None
     schema_name: Annotated[str, Field(min_length=1, max_length=63)] = "greencache"
     views: Annotated[tuple[ViewConfig, ...], BeforeValidator(json_list)] = ()
     listen: bool = True
     poll_interval: Duration = 1.0
+
+    @property
+    def address(self) -> PostgresUrl | None:
+        """The url with the user, password and TLS settings that stand beside it, which go before its own."""
+        if self.url is None:
+            return None
+        beside = {
+            "user": self.username,
+            "password": self.password and self.password.get_secret_value(),
+            "sslmode": self.sslmode,
+            "sslrootcert": self.sslrootcert,
+            "sslcert": self.sslcert,
+            "sslkey": self.sslkey,
+        }
+        return self.url.with_options(
+            {name: str(value) for name, value in beside.items() if value is not None}
+        )

@@ -4,7 +4,7 @@ import enum
 import re
 import urllib.parse
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import SecretStr
 
@@ -157,3 +157,12 @@ class PostgresUrl(ServerUrl):
     schemes = ("postgres", "postgresql")
     example = "postgresql://localhost:5432/postgres"
     hosts = re.compile(rf"{_HOST}(?:,{_HOST})*")
+
+    def with_options(self, options: Mapping[str, str]) -> Self:
+        """Return the address with options of libpq behind it; of one given twice, the last counts."""
+        if not options:
+            return self
+        text = self.get_secret_value()
+        # Percent-encoded to the last character: libpq does not take a `+` for a space.
+        words = [f"{name}={urllib.parse.quote(value, safe='')}" for name, value in options.items()]
+        return type(self)(text + ("&" if "?" in text else "?") + "&".join(words))

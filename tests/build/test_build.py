@@ -1,8 +1,14 @@
 """From configuration to cache."""
 
 import pathlib
+import secrets
+import traceback
+import urllib.parse
 
+import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from greencache import (
     CacheConfig,
@@ -166,3 +172,64 @@ def test_views_are_specs(views):
     """And several of them."""
     with pytest.raises(ConfigurationError, match="ViewSpec"):
         CacheManager.from_urls(l4="postgresql://h/d", views=views)
+
+
+CANARY = "hunter2 &=+/@%"
+
+
+@pytest.fixture
+def reader_url(postgres_server, postgres_url):
+    """An address without credentials, of a database whose user "a reader" has the canary for a password."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        name, secret = sql.Identifier(f"a reader {secrets.token_hex(4)}"), sql.Literal(CANARY)
+        connection.execute(sql.SQL("create role {} login password {}").format(name, secret))
+        connection.execute(sql.SQL("grant create on database {} to {}").format(_database(connection), name))
+        parts = urllib.parse.urlsplit(postgres_url)
+        place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        yield place, name.as_string(None).strip('"')
+        connection.execute(sql.SQL("drop owned by {0} cascade; drop role {0}").format(name))
+
+
+def _database(connection):
+    return sql.Identifier(connection.info.dbname)
+
+
+def test_a_user_and_password_beside_the_url_reach_the_database(reader_url):
+    """Of L4, as of the others; and are in no text that anybody reads."""
+    place, user = reader_url
+    config = CacheConfig(l4={"url": place, "username": user, "password": CANARY})
+    with CacheManager.from_config(config).initialize(strict=True) as cache:
+        cache.set("k", 1)
+        manager = cache._engine.stack.shared[0].tier._manager
+        assert manager.fetch(b"select current_user") == [(user,)]
+        told = repr(cache), repr(manager), repr(config), str(cache.health_check().as_dict()), manager.where
+        assert "hunter2" not in "".join(told)
+
+
+def test_a_password_that_is_refused_is_not_told(reader_url):
+    """Neither in the error, nor in what led to it, nor in the health."""
+    place, user = reader_url
+    config = CacheConfig(
+        l4={"url": place, "username": user, "password": CANARY + "wrong", "sslmode": "disable"}
+    )
+    with CacheManager.from_config(config) as cache:
+        manager = cache._engine.stack.shared[0].tier._manager
+        with pytest.raises(TierUnavailableError) as raised:
+            manager.fetch(b"select 1")
+        assert "authentication failed" in str(raised.value)
+        told = "".join(traceback.format_exception(raised.value)) + str(cache.health_check().as_dict())
+        assert "hunter2" not in told
+
+
+def test_tls_settings_beside_the_url_reach_the_database(postgres_url):
+    """A certificate that is asked for and cannot be had keeps the tier away; it is not done without."""
+    missing = {"sslmode": "verify-full", "sslrootcert": "/nowhere/root.crt"}
+    config = CacheConfig(l4={"url": postgres_url, **missing, "sslcert": "/nowhere/c", "sslkey": "/nowhere/k"})
+    parameters = conninfo_to_dict(config.l4.address.get_secret_value())
+    assert {name: parameters[name] for name in missing} == missing
+    assert (parameters["sslcert"], parameters["sslkey"]) == ("/nowhere/c", "/nowhere/k")
+    with (
+        CacheManager.from_config(config) as cache,
+        pytest.raises(TierUnavailableError, match=r"SSL|/nowhere"),
+    ):
+        cache.initialize(strict=True)

@@ -1,5 +1,8 @@
 """`greencache db`."""
 
+import json
+import urllib.parse
+
 import psycopg
 import pytest
 from typer.testing import CliRunner
@@ -64,3 +67,15 @@ def test_without_a_database_it_is_said_what_to_give(tmp_path):
         done = CliRunner().invoke(app, ["db", "watches", *words])
         assert done.exit_code == 1
         assert "--url" in done.output
+
+
+def test_a_password_beside_the_url_is_used(postgres_url, tmp_path):
+    """As the cache itself uses it."""
+    parts = urllib.parse.urlsplit(postgres_url)
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    config = tmp_path / "cache.yaml"
+    config.write_text(
+        json.dumps({"l4": {"url": place, "username": parts.username, "password": parts.password}})
+    )
+    done = CliRunner().invoke(app, ["db", "migrate", "--config", str(config)])
+    assert "applied 0003_outbox" in done.output
