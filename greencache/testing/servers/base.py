@@ -30,7 +30,7 @@ class Server(abc.ABC):
     kind: ClassVar[str]
     """What it is, for messages."""
 
-    advice: ClassVar[str]
+    advice: str
     """What to do where none is available."""
 
     default_port: ClassVar[int]

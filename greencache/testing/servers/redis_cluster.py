@@ -30,6 +30,7 @@ class RedisClusterServers(RedisGroup):
 
     Args:
         variable: Environment variable that may name such servers: redis+cluster://h1:7000,h2:7000.
+        release: Which release, as of `RedisServer`.
         sources: Which sources may serve; `LOCAL` for servers that can be killed and paused.
         primaries: How many share the slots, at least three: fewer cannot elect.
         replicas: How many follow each primary.
@@ -52,6 +53,7 @@ class RedisClusterServers(RedisGroup):
         self,
         *,
         variable: str = "GREENCACHE_TEST_CLUSTER_URL",
+        release: str | None = None,
         sources: Sequence[str] = GROUP_SOURCES,
         primaries: int = 3,
         replicas: int = 1,
@@ -61,7 +63,9 @@ class RedisClusterServers(RedisGroup):
         arguments: Sequence[str] = (),
         deadline: Seconds = 30.0,
     ) -> None:
-        super().__init__(variable=variable, sources=sources, password=password, deadline=deadline)
+        super().__init__(
+            variable=variable, release=release, sources=sources, password=password, deadline=deadline
+        )
         self._counts = (primaries, replicas)
         self._persist = persist
         self._arguments = [

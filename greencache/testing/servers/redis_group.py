@@ -13,11 +13,7 @@ from greencache.testing.servers.base import Server
 from greencache.testing.servers.environment import EnvironmentRunner
 from greencache.testing.servers.errors import ServerControlError, ServerStartError
 from greencache.testing.servers.redis_node import RedisNode
-from greencache.testing.servers.redis_program import (
-    REDIS_WHEELS,
-    redis_in_wheel,
-    redis_on_path,
-)
+from greencache.testing.servers.redis_releases import advice_on, chosen_release, redis_programs
 from greencache.testing.servers.runner import Candidate
 from greencache.testing.waiting import WaitTimeoutError, wait_until
 from greencache.typing import Seconds
@@ -167,6 +163,7 @@ class RedisGroup(Server):
 
     Args:
         variable: Environment variable that may name such servers by a URL.
+        release: One of `RELEASES`, as of `RedisServer`.
         sources: Which sources may serve.
         password: What clients must give; `True` for a random one, `None` for none.
         deadline: Seconds for all to agree.
@@ -177,9 +174,17 @@ class RedisGroup(Server):
     """What its URLs begin with."""
 
     def __init__(
-        self, *, variable: str, sources: Sequence[str], password: str | bool | None, deadline: Seconds
+        self,
+        *,
+        variable: str,
+        release: str | None,
+        sources: Sequence[str],
+        password: str | bool | None,
+        deadline: Seconds,
     ) -> None:
         super().__init__(sources=sources)
+        self._release = chosen_release(release)
+        self.advice = advice_on(self._release) or self.advice
         self._variable = variable
         self._password = secrets.token_urlsafe(16) if password is True else password or ""
         self._deadline = deadline
@@ -213,17 +218,20 @@ class RedisGroup(Server):
         """Return local servers that were not started."""
 
     def _candidates(self) -> list[Candidate]:
-        wheels = [Candidate(f"wheel:{wheel}", partial(self._from_wheel, wheel)) for wheel in REDIS_WHEELS]
+        local = [
+            Candidate(source, partial(self._found, find)) for source, find in redis_programs(self._release)
+        ]
+        if self._release is not None:
+            return local
         return [
             Candidate(
                 "environment", lambda: EnvironmentRunner(self._variable, [self.scheme], self._read_version)
             ),
-            Candidate("path", lambda: self._local(redis_on_path())),
-            *wheels,
+            *local,
         ]
 
-    def _from_wheel(self, wheel: str) -> GroupRunner:
-        return self._local(redis_in_wheel(wheel))
+    def _found(self, find: Callable[[], pathlib.Path]) -> GroupRunner:
+        return self._local(find())
 
 
 def group_url(scheme: str, nodes: Iterable[RedisNode], password: str, path: str = "") -> str:

