@@ -5,80 +5,37 @@ import contextlib
 import pytest
 
 from greencache.backends.postgres import PostgresManager
-from greencache.backends.redis import RedisManager
-from greencache.codecs import Codec
-from greencache.events import NullRecorder
-from greencache.stats import TierCounters
 from greencache.testing import TierSuite
-from greencache.tiers.border import Border
 from greencache.tiers.postgres import PostgresTier
-from greencache.tiers.redis import RedisTier
 from greencache.typing import CacheTier
+from tests.conformance.redis_tier import RedisTierSuite, border
 
 
-def border(tier, namespace, clock):
-    """Return a border that takes a megabyte."""
-    return Border(
-        tier,
-        Codec(clock=clock),
-        namespace=namespace,
-        max_size=1_000_000,
-        counters=TierCounters(),
-        recorder=NullRecorder(),
-    )
-
-
-class TestRedisTier(TierSuite):
-    """A Redis, as L3."""
+class TestRedisTier(RedisTierSuite):
+    """A single server."""
 
     @pytest.fixture
-    def manager(self, redis_url):
-        """The door to an empty Redis."""
-        with RedisManager(redis_url) as manager:
-            yield manager
+    def url(self, redis_url):
+        """Of an empty Redis."""
+        return redis_url
 
-    def make(self, manager, namespace, clock):
-        """Return a tier of a namespace."""
-        between = border(CacheTier.L3, namespace, clock)
-        return RedisTier(
-            CacheTier.L3,
-            manager,
-            between,
-            namespace=namespace,
-            ttl=3600.0,
-            clock=clock,
-            counters=between.counters,
-        )
+
+class TestRedisTierBehindSentinels(RedisTierSuite):
+    """The primary of the moment."""
 
     @pytest.fixture
-    def tier(self, manager, clock):
-        """A tier of its own namespace."""
-        return self.make(manager, "one", clock)
+    def url(self, redis_sentinel_url):
+        """Of an empty Redis that sentinels watch."""
+        return redis_sentinel_url
+
+
+class TestRedisTierOnACluster(RedisTierSuite):
+    """Keys on three primaries."""
 
     @pytest.fixture
-    def neighbour(self, manager, clock):
-        """A tier of another namespace on the same server."""
-        return self.make(manager, "two", clock)
-
-
-class TestRedisTierBehindSentinels(TestRedisTier):
-    """The primary of the moment, as L3."""
-
-    @pytest.fixture
-    def manager(self, redis_sentinel_url):
-        """The door to an empty Redis that sentinels watch."""
-        with RedisManager(redis_sentinel_url) as manager:
-            yield manager
-
-
-class TestRedisTierOnACluster(TestRedisTier):
-    """Keys on three primaries, as L3."""
-
-    @pytest.fixture
-    def manager(self, redis_cluster_url):
-        """The door to an empty Cluster."""
-        with RedisManager(redis_cluster_url) as manager:
-            yield manager
+    def url(self, redis_cluster_url):
+        """Of an empty Cluster."""
+        return redis_cluster_url
 
 
 class TestPostgresTier(TierSuite):

@@ -18,11 +18,13 @@ from greencache.testing.servers.redis import RedisServer
 from greencache.testing.servers.redis_cluster import RedisClusterServers
 from greencache.testing.servers.redis_migration import SlotMigration
 from greencache.testing.servers.redis_node import ClusterNode, RedisNode, SentinelNode
+from greencache.testing.servers.redis_releases import RELEASES, Release
 from greencache.testing.servers.redis_sentinel import RedisSentinelServers
 from greencache.testing.servers.runner import LOCAL, SOURCES
 
 __all__ = [
     "LOCAL",
+    "RELEASES",
     "SOURCES",
     "ClusterNode",
     "NoServerAvailable",
@@ -31,6 +33,7 @@ __all__ = [
     "RedisNode",
     "RedisSentinelServers",
     "RedisServer",
+    "Release",
     "SentinelNode",
     "Server",
     "ServerControlError",

