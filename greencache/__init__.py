@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from greencache.errors import InvalidationPending as InvalidationPending
     from greencache.errors import InvalidKeyError as InvalidKeyError
     from greencache.errors import InvalidOptionError as InvalidOptionError
+    from greencache.errors import IsolationError as IsolationError
     from greencache.errors import LoadTimeoutError as LoadTimeoutError
     from greencache.errors import NotReplicatedError as NotReplicatedError
+    from greencache.errors import SharedValueError as SharedValueError
     from greencache.errors import TierUnavailableError as TierUnavailableError
     from greencache.errors import UnsupportedFunctionError as UnsupportedFunctionError
     from greencache.loading import current_load as current_load
@@ -54,9 +56,11 @@ _HOMES = {
     "InvalidArgumentError": "greencache.errors",
     "InvalidKeyError": "greencache.errors",
     "InvalidOptionError": "greencache.errors",
+    "IsolationError": "greencache.errors",
     "InvalidationPending": "greencache.errors",
     "LoadTimeoutError": "greencache.errors",
     "NotReplicatedError": "greencache.errors",
+    "SharedValueError": "greencache.errors",
     "MISSING": "greencache.typing",
     "NOT_MODIFIED": "greencache.typing",
     "RedisManager": "greencache.backends.redis",
@@ -90,9 +94,11 @@ __all__ = [
     "InvalidKeyError",
     "InvalidOptionError",
     "InvalidationPending",
+    "IsolationError",
     "LoadTimeoutError",
     "NotReplicatedError",
     "RedisManager",
+    "SharedValueError",
     "TableWatch",
     "TableWatcher",
     "TierUnavailableError",

@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from greencache.bus.base import Bus, NullBus
 from greencache.changes import ChangeApplier
@@ -31,6 +31,9 @@ from greencache.tiers.pending import Pending
 from greencache.tiers.stack import Stack, sorted_tiers
 from greencache.typing import BatchLoader, CacheTier, Key, Loader, Seconds, Writer
 
+if TYPE_CHECKING:
+    from greencache.isolation import Keeper
+
 __all__ = ["Engine"]
 
 V = TypeVar("V")
@@ -42,7 +45,7 @@ class Engine:
     """One cache behind its verbs; takes checked keys and merged options.
 
     Args:
-        tiers, namespace, strategy, bus, outbox, max_staleness, patience, max_concurrent_loads,
+        tiers, namespace, strategy, bus, outbox, isolation, max_staleness, patience, max_concurrent_loads,
             background_scope, failover_window, recorder, clock: As of `CacheManager`.
 
     Raises:
@@ -57,6 +60,7 @@ class Engine:
         strategy: Strategy | None,
         bus: Bus | None,
         outbox: OutboxFollower | None,
+        isolation: str,
         max_staleness: Seconds | None,
         patience: Seconds,
         max_concurrent_loads: int | None,
@@ -77,6 +81,7 @@ class Engine:
         self._outbox = outbox or NullOutbox()
         self.recorder = recorder or NullRecorder()
         self.journal = Journal(self.clock)
+        self._keeper = _keeper_of(isolation)
         memory, shared = sorted_tiers([MemoryTier(clock=self.clock)] if tiers is None else tiers)
         self.stamps = StampTable(
             bus,
@@ -103,6 +108,7 @@ class Engine:
             patience=patience,
             max_loads=max_concurrent_loads,
             scope=background_scope,
+            keeper=self._keeper,
         )
         self.flights = self.reader.flights
         self._coherence = Coherence(
@@ -278,6 +284,7 @@ class Engine:
             collapse=collapse,
             on_replayed=functools.partial(self._on_replayed, tier.name),
             failover_window=self._failover_window,
+            keeper=self._keeper,
         )
 
     def _on_stamps_changed(self, stamps: Mapping[str, str], number: int) -> None:
@@ -286,6 +293,14 @@ class Engine:
 
     def _on_replayed(self, tier: CacheTier, pending: Pending) -> None:
         self._coherence.spread_replayed(tier, pending)
+
+
+def _keeper_of(isolation: str) -> "Keeper | None":
+    if isolation == "reference":
+        return None  # what most caches have needs nothing to be imported
+    from greencache.isolation import keeper_of
+
+    return keeper_of(isolation)
 
 
 def _peek_nothing(_: Key) -> None:

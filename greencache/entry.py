@@ -54,13 +54,18 @@ class Entry:
         "created",
         "due_at",
         "fresh_until",
+        "kept",
         "marked",
         "size",
         "stale_until",
         "stamps",
         "tier",
-        "value",
     )
+
+    kept: Any
+    """What is kept, for those who only look at it."""
+    value: Any
+    """What a reader gets: the same, or where readers are kept apart a copy."""
 
     def __init__(
         self,
@@ -75,7 +80,7 @@ class Entry:
         cost: Seconds = 0.0,
         size: int = 0,
     ) -> None:
-        self.value = value
+        self.kept = value
         self.fresh_until = fresh_until
         self.stale_until = max(stale_until, fresh_until)
         self.due_at = fresh_until if due_at is None else min(due_at, fresh_until)
@@ -89,6 +94,11 @@ class Entry:
         self.marked = 0
         """Hits that the eviction policy has not looked at yet, up to `policies.MOST_MARKS`; a race that is
         lost on it costs nothing but accuracy."""
+
+    @property
+    def plain(self) -> Any:
+        """The value as it was given, for those who encode it."""
+        return self.kept
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -113,9 +123,20 @@ class Entry:
         """
         return self._until(max(self.fresh_until, min(until, self.stale_until)), until)
 
-    def _until(self, until: Seconds, due_at: Seconds) -> "Entry":
-        return Entry(
-            self.value,
+    def keeping(self, kept: Any, kind: "type[Entry]") -> "Entry":
+        """Return the entry with another object in it.
+
+        Args:
+            kept: The object.
+            kind: How its readers get it.
+        """
+        return self._until(self.fresh_until, self.due_at, kept, kind)
+
+    def _until(
+        self, until: Seconds, due_at: Seconds, kept: Any = MISSING, kind: "type[Entry] | None" = None
+    ) -> "Entry":
+        return (kind or type(self))(
+            self.kept if kept is MISSING else kept,
             until,
             self.stale_until,
             due_at=due_at,
@@ -129,6 +150,9 @@ class Entry:
     def __repr__(self) -> str:
         # The value is the user's business and must not reach a log by accident.
         return f"<Entry fresh_until={self.fresh_until:.3f} stale_until={self.stale_until:.3f}>"
+
+
+Entry.value = vars(Entry)["kept"]  # the slot itself under a second name: both cost the same to read
 
 
 def judge(entry: Entry, now: Seconds) -> State:
@@ -149,7 +173,7 @@ def judge(entry: Entry, now: Seconds) -> State:
 
 def present(entries: Mapping[Key, Entry]) -> dict[Key, Entry]:
     """Return the entries that have a value, without those that say that there is none."""
-    return {key: entry for key, entry in entries.items() if entry.value is not MISSING}
+    return {key: entry for key, entry in entries.items() if entry.kept is not MISSING}
 
 
 def is_due_early(entry: Entry, now: Seconds, beta: float, draw: float) -> bool:

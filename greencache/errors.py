@@ -5,7 +5,9 @@
     ├── InvalidArgumentError (ValueError)      wrong use of a call
     │   ├── InvalidKeyError                    empty, over-long, not text
     │   ├── InvalidOptionError                 negative or NaN ttl, an option out of its range
+    │   ├── IsolationError                     a value of which no copy can be made
     │   └── UnsupportedFunctionError           what a decorator cannot wrap
+    ├── SharedValueError (TypeError)           a change to a value that others read too
     ├── CodecError (ValueError)
     │   ├── EncodeError                        a value that the serializer cannot write
     │   └── DecodeError                        bytes that are not an entry, or not of this key
@@ -28,9 +30,11 @@ __all__ = [
     "InvalidKeyError",
     "InvalidOptionError",
     "InvalidationPending",
+    "IsolationError",
     "LoadTimeoutError",
     "NotReplicatedError",
     "ServerReplyError",
+    "SharedValueError",
     "TierUnavailableError",
     "UnsupportedFunctionError",
 ]
@@ -56,8 +60,16 @@ class InvalidOptionError(InvalidArgumentError):
     """An entry option out of its range, or a tier that this cache does not have."""
 
 
+class IsolationError(InvalidArgumentError):
+    """A value that cannot be kept apart from those who read it, since no copy of it can be made."""
+
+
 class UnsupportedFunctionError(InvalidArgumentError):
     """A function whose results cannot be cached, such as a generator."""
+
+
+class SharedValueError(GreencacheError, TypeError):
+    """A change to a value that others read too; `copy.deepcopy` of it is the caller's own."""
 
 
 class CodecError(GreencacheError, ValueError):

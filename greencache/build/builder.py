@@ -68,6 +68,7 @@ class Builder:
             "bus": bus,
             "outbox": self._outbox(),
             "defaults": config.defaults.options(),
+            "isolation": config.isolation,
             "max_staleness": config.bus.max_staleness,
             "max_concurrent_loads": config.max_concurrent_loads,
             "failover_window": config.failover_window,

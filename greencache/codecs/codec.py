@@ -86,8 +86,8 @@ class Codec:
         Raises:
             EncodeError: If the value, or another part, cannot be written, and where in the value that is.
         """
-        is_absent = entry.value is MISSING
-        plain = self._dump(None if is_absent else entry.value)
+        is_absent = entry.kept is MISSING
+        plain = self._dump(None if is_absent else entry.plain)
         compressor, stored = self._compress(plain)
         try:
             data = envelope.seal(
@@ -206,7 +206,7 @@ class Codec:
     def _times(self, entry: Entry) -> tuple[float, float, float, float, float]:
         shift = self.shift()
         fresh_until, stale_until, due_at = entry.fresh_until, entry.stale_until, entry.due_at
-        if entry.value is MISSING:
+        if entry.kept is MISSING:
             due_at = fresh_until  # always due is no time, and known without
         times = entry.created, fresh_until + shift, stale_until + shift, due_at + shift, entry.cost
         if not _are_times(*times):

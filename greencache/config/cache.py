@@ -30,6 +30,7 @@ class CacheConfig(Settings):
 
     namespace: Annotated[str, AfterValidator(check_namespace)] = "default"
     strategy: Literal["cache-aside", "write-through"] = "cache-aside"
+    isolation: Literal["reference", "frozen", "copy"] = "reference"
     max_concurrent_loads: Count = 64
     failover_window: Duration = 60.0
     defaults: DefaultsConfig = DefaultsConfig()

@@ -112,7 +112,7 @@ class _Census:
 
 
 def _is_absence(entry: Entry | None) -> bool:
-    return entry is not None and entry.value is MISSING
+    return entry is not None and entry.kept is MISSING
 
 
 def _itself(tier: MemoryTier | GuardedTier) -> Tier:

@@ -84,7 +84,7 @@ def examine(tier: MemoryTier | GuardedTier, key: Key) -> Examined:
 def entry_finding(look: Examined, entry: Entry, current: CurrentStamps, clock: Clock) -> EntryFinding:
     """Return what is known of an entry that a tier holds."""
     now = clock.now()
-    is_absence = entry.value is MISSING
+    is_absence = entry.kept is MISSING
     state = judge(entry, now)
     if is_absence and state is State.DUE:
         state = State.FRESH  # it is due by design, so that nobody serves it without a second look

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from greencache.background import Background
 from greencache.events import Recorder
@@ -16,6 +17,9 @@ from greencache.stamps import StampTable
 from greencache.strategies import Strategy
 from greencache.tiers.stack import Stack
 from greencache.typing import Seconds
+
+if TYPE_CHECKING:
+    from greencache.isolation import Keeper
 
 __all__ = ["assemble"]
 
@@ -34,6 +38,7 @@ def assemble(
     patience: Seconds,
     max_loads: int | None,
     scope: Callable[[], AbstractContextManager[object]] | None,
+    keeper: "Keeper | None" = None,
 ) -> tuple[Reader, EntryMaker]:
     """Return what reads through a stack, and what makes the entries of values.
 
@@ -46,12 +51,13 @@ def assemble(
         patience: Seconds to wait for somebody else's load before loading oneself.
         max_loads: How many loaders may run at once; `None` for any number.
         scope: Is entered around everything that runs on a thread of the cache's own.
+        keeper: Keeps callers from changing what others read.
 
     Raises:
         ConfigurationError: If a number is out of its range.
     """
     gate = LoadGate(max_loads, patience)
-    maker = EntryMaker(stack, stamps)
+    maker = EntryMaker(stack, stamps, keeper)
     reader = Reader(
         Leader(stack, strategy, maker, notes=Notes(recorder, journal), patience=patience),
         Driver(gate),

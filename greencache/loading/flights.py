@@ -15,7 +15,7 @@ Flights: TypeAlias = dict[Key, Flight]
 
 def is_lacking(entry: Entry | None, *, takes_absent: bool) -> bool:
     """Return whether somebody still lacks a key for which another leader has found this."""
-    return entry is None or (entry.value is MISSING and not takes_absent)
+    return entry is None or (entry.kept is MISSING and not takes_absent)
 
 
 def offering(led: Flights) -> Callable[[Mapping[Key, Entry]], None]:

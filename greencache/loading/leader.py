@@ -148,7 +148,7 @@ class Leader:
     def is_due(self, entry: Entry, options: EntryOptions) -> bool:
         """Return whether an entry that can be served should be reloaded in the background."""
         now = self.now()
-        if judge(entry, now) is not State.DUE or entry.value is MISSING:
+        if judge(entry, now) is not State.DUE or entry.kept is MISSING:
             return False
         beta = options.beta
         return beta is UNSET or not beta or is_due_early(entry, now, beta, self._draw())
@@ -191,7 +191,7 @@ class Leader:
         now = self.now()
         for key in keys:
             entry = descent.stale.get(key)
-            if entry is None or entry.value is MISSING or judge(entry, now) is State.GONE:
+            if entry is None or entry.kept is MISSING or judge(entry, now) is State.GONE:
                 raise LoaderError(error)
             descent.served[key] = entry
         self.notes.stale(keys, type(error).__name__)
@@ -227,7 +227,7 @@ class Leader:
         now = self.now()
         for key in keys:
             entry = descent.stale.get(key)
-            if entry is not None and entry.value is not MISSING and judge(entry, now) is State.STALE:
+            if entry is not None and entry.kept is not MISSING and judge(entry, now) is State.STALE:
                 descent.served[key] = entry
         waiting = descent.lacks(keys)
         self.notes.stale((key for key in keys if key not in waiting), "being loaded elsewhere", is_told=False)

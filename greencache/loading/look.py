@@ -39,7 +39,7 @@ def look_in_memory(stack: Stack, keys: list[Key], *, takes_absent: bool = True) 
     look = Look({}, {}, {})
     for key, entry in entries.items():
         is_served = is_heard and judge(entry, now) <= State.DUE
-        if entry.value is MISSING:
+        if entry.kept is MISSING:
             if is_served and takes_absent:
                 look.found[key] = entry
         elif is_served:

@@ -3,7 +3,7 @@
 import dataclasses
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from greencache.entry import Entry, Stamps, State, judge
 from greencache.errors import InvalidArgumentError, UnsupportedFunctionError
@@ -12,6 +12,9 @@ from greencache.options import EntryOptions
 from greencache.stamps import StampTable
 from greencache.tiers.stack import Stack
 from greencache.typing import MISSING, NOT_MODIFIED, UNSET, Key, Seconds
+
+if TYPE_CHECKING:
+    from greencache.isolation import Keeper
 
 __all__ = ["EntryMaker", "Loaded", "Prospect"]
 
@@ -54,17 +57,20 @@ class EntryMaker:
     Args:
         stack: Tells the ttl of the deepest tier, and the time.
         stamps: The current stamps.
+        keeper: Keeps callers from changing what others read; `None` where they are trusted not to.
     """
 
-    def __init__(self, stack: Stack, stamps: StampTable) -> None:
+    def __init__(self, stack: Stack, stamps: StampTable, keeper: "Keeper | None" = None) -> None:
         self._stack = stack
         self._stamps = stamps
+        self._keeper = keeper
 
     def make(self, value: Any, options: EntryOptions, stamps: Stamps, cost: Seconds = 0.0) -> Entry:
         """Return a new entry for a value that is at least as new as its stamps.
 
         Raises:
             UnsupportedFunctionError: If the value is a coroutine, which can be awaited only once.
+            IsolationError: If it is to be copied, and cannot be.
         """
         if isinstance(value, types.CoroutineType):
             value.close()
@@ -74,8 +80,9 @@ class EntryMaker:
         if value is None and options.negative_ttl is not UNSET:
             options = dataclasses.replace(options, ttl=options.negative_ttl)
         due, fresh, stale = options.lifetime(self._stack.default_ttl(options.tier), cost)
-        return Entry(
-            value,
+        kind, kept = (Entry, value) if self._keeper is None else self._keeper.keep(value)
+        return kind(
+            kept,
             now + fresh,
             now + stale,
             due_at=now + due,
@@ -96,7 +103,7 @@ class EntryMaker:
         """
         now = self._stack.clock.now()
         shown = {k: stale[k] for k in keys if k in stale and judge(stale[k], now) is not State.GONE}
-        shown = {key: entry for key, entry in shown.items() if entry.value is not MISSING}
+        shown = {key: entry for key, entry in shown.items() if entry.kept is not MISSING}
         tags = dict.fromkeys((*options.tags, *(tag for entry in shown.values() for tag in entry.tags)))
         load = Load(keys, {k: entry.value for k, entry in shown.items()}, self._stack.clock.now, owner=self)
         return Prospect(load, shown, self._stamps.before_load(tags))
@@ -139,7 +146,7 @@ class EntryMaker:
         if value is NOT_MODIFIED:
             if key not in prospect.stale:
                 raise InvalidArgumentError("got NOT_MODIFIED for a key whose loader was shown no stale value")
-            value, tags = prospect.stale[key].value, (*tags, *prospect.stale[key].tags)
+            value, tags = prospect.stale[key].plain, (*tags, *prospect.stale[key].tags)
         if value is MISSING:
             # Nothing is kept of a key that does not exist, unless a time for that was given.
             if not options.negative_ttl:

@@ -244,7 +244,7 @@ class Reader:
         now = max(self._now(), waited_until)
         if options.soft_timeout is not UNSET and now >= since + options.soft_timeout:
             entry: Entry | None = flight.meanwhile
-            if entry is not None and entry.value is not MISSING and judge(entry, now) is not State.GONE:
+            if entry is not None and entry.kept is not MISSING and judge(entry, now) is not State.GONE:
                 self.leader.notes.stale([key], f"not loaded within {options.soft_timeout:g} s")
                 return entry
         if options.hard_timeout is not UNSET and now >= since + options.hard_timeout:

@@ -32,7 +32,8 @@ class CacheManager(Reads, Writes):
     """A cache over up to four tiers; without arguments, a cache in this process's memory.
 
     All methods may be called from any thread or greenlet. What is given as a value may be returned to
-    other callers as the same object: treat it as read-only. `None` is a value like any other.
+    other callers as the same object: treat it as read-only, or choose an `isolation`. `None` is a value like
+    any other.
 
     Args:
         tiers: The tiers from the nearest to the deepest, an L1 among them if one is wanted; `None` for
@@ -42,6 +43,8 @@ class CacheManager(Reads, Writes):
         bus: Tells other processes what they must forget; needed when they share a tier.
         outbox: Hears what watched tables of a database invalidate.
         defaults: Options of entries for which a call gives none.
+        isolation: What readers of one value share: "reference", the object itself; "frozen", a copy that
+            nobody can change, made when it is stored; "copy", nothing, since each gets a copy.
         max_staleness: Seconds that a tag's stamp is believed while no bus vouches for it; `None` for ever.
             How long L1 is believed is the bus's own matter.
         patience: Seconds to wait for somebody else's load of a key before loading it oneself. Who takes
@@ -68,6 +71,7 @@ class CacheManager(Reads, Writes):
         bus: Bus | None = None,
         outbox: OutboxFollower | None = None,
         defaults: EntryOptions | None = None,
+        isolation: str = "reference",
         max_staleness: Seconds | None = 2.0,
         patience: Seconds = 30.0,
         max_concurrent_loads: int | None = None,
@@ -82,6 +86,7 @@ class CacheManager(Reads, Writes):
             strategy=strategy,
             bus=bus,
             outbox=outbox,
+            isolation=isolation,
             max_staleness=max_staleness,
             patience=patience,
             max_concurrent_loads=max_concurrent_loads,

@@ -185,7 +185,7 @@ class DoubleRedisTier:
         return {
             key: Inspection(
                 entry=(entry := present.get(key)),
-                size=None if entry is None else estimate_size(entry.value),
+                size=None if entry is None else estimate_size(entry.kept),
                 lease=self._held_lease(key),
             )
             for key in wanted
@@ -208,7 +208,7 @@ class DoubleRedisTier:
         """Return how many entries of this namespace there are, and about how many bytes they take."""
         self.server.require()
         own = [entry for (namespace, _), entry in self.server.values.items() if namespace == self._namespace]
-        return TierUsage(len(own), sum(estimate_size(entry.value) for entry in own))
+        return TierUsage(len(own), sum(estimate_size(entry.kept) for entry in own))
 
     def close(self) -> None:
         """Do nothing: the server belongs to the test."""
@@ -277,7 +277,7 @@ class DoubleRedisTier:
         self.server.changes += 1
 
     def _fitting(self, entries: Mapping[Key, Entry]) -> dict[Key, Entry]:
-        fitting = {k: entry for k, entry in entries.items() if estimate_size(entry.value) <= self._max_size}
+        fitting = {k: entry for k, entry in entries.items() if estimate_size(entry.kept) <= self._max_size}
         self.counters.refused_sizes += len(entries) - len(fitting)
         return fitting
 
@@ -289,7 +289,7 @@ class DoubleRedisTier:
 def _copy(entry: Entry) -> Entry:
     """Return another entry like it, as a codec would; values are shared, so let them be immutable."""
     return Entry(
-        entry.value,
+        entry.plain,
         entry.fresh_until,
         entry.stale_until,
         due_at=entry.due_at,

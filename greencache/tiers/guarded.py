@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING
 
 from greencache.clock import Clock
 from greencache.entry import Entry, Stamps, State, judge
@@ -25,6 +26,9 @@ from greencache.tiers.guard import Guard
 from greencache.tiers.pending import Pending
 from greencache.tiers.recent import Replicated
 from greencache.typing import Key, Seconds
+
+if TYPE_CHECKING:
+    from greencache.isolation import Keeper
 
 __all__ = ["GuardedTier"]
 
@@ -49,6 +53,7 @@ class GuardedTier(Guard):
         on_replayed: Is called with what was replayed, to do it in nearer tiers and to announce it.
         failover_window: Seconds for which drops are remembered, to be replayed to another server.
         capacity: How many drops may wait one by one.
+        keeper: Keeps those who read one entry from changing it for each other.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class GuardedTier(Guard):
         on_replayed: Callable[[Pending], None],
         failover_window: Seconds = 60.0,
         capacity: int = 10_000,
+        keeper: "Keeper | None" = None,
     ) -> None:
         super().__init__(
             tier,
@@ -78,6 +84,7 @@ class GuardedTier(Guard):
         self._clock = clock
         self._current_among = current_among
         self._stamp = stamp
+        self._keeper = keeper
         self._store = tier if isinstance(tier, StampStore) else None
         self.lease_ttl: Seconds = tier.lease_ttl if isinstance(tier, Leasing) else math.inf
 
@@ -111,6 +118,8 @@ class GuardedTier(Guard):
             elif entry.stamps not in current:
                 continue
             state = judge(entry, now)
+            if self._keeper is not None:
+                entry = self._keeper.adopt(entry)  # noqa: PLW2901 -- the same one, as readers get it
             if state <= State.DUE:
                 fresh[key] = entry
             elif state is State.STALE:

@@ -240,7 +240,7 @@ class MemoryTier:
 
     def _weigh(self, key: Key, entry: Entry) -> int:
         # Called outside the lock: a sizer is the user's code.
-        return weigh(key, entry.value, self._sizer)
+        return weigh(key, entry.kept, self._sizer)
 
     def _is_revoked(self, entry: Entry) -> bool:
         revoked = self._revoked

@@ -43,6 +43,6 @@ class MemoryInspection:
 
     def _inspect(self, key: Key) -> Inspection:
         entry, lease = self._index.get(key), self._leases.get(key)
-        size = None if entry is None else weigh(key, entry.value, self._sizer)
+        size = None if entry is None else weigh(key, entry.kept, self._sizer)
         held = None if lease is None else HeldLease(holders=lease[1])
         return Inspection(entry=entry, size=size, lease=held)
