@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from greencache.bus.base import Bus, NullBus
 from greencache.changes import ChangeApplier
@@ -14,6 +14,7 @@ from greencache.entry import Entry, present
 from greencache.errors import ConfigurationError, InvalidArgumentError
 from greencache.events import NullRecorder, Recorder
 from greencache.health import HealthReport, count, examine, measure, refuse_unless_up
+from greencache.isolation import keeper_of
 from greencache.journal import Journal
 from greencache.keys import Pattern, check_namespace
 from greencache.loading import Look, assemble, look_in_memory
@@ -30,9 +31,6 @@ from greencache.tiers.memory import MemoryTier
 from greencache.tiers.pending import Pending
 from greencache.tiers.stack import Stack, sorted_tiers
 from greencache.typing import BatchLoader, CacheTier, Key, Loader, Seconds, Writer
-
-if TYPE_CHECKING:
-    from greencache.isolation import Keeper
 
 __all__ = ["Engine"]
 
@@ -81,7 +79,7 @@ class Engine:
         self._outbox = outbox or NullOutbox()
         self.recorder = recorder or NullRecorder()
         self.journal = Journal(self.clock)
-        self._keeper = _keeper_of(isolation)
+        self._keeper = keeper_of(isolation)
         memory, shared = sorted_tiers([MemoryTier(clock=self.clock)] if tiers is None else tiers)
         self.stamps = StampTable(
             bus,
@@ -293,14 +291,6 @@ class Engine:
 
     def _on_replayed(self, tier: CacheTier, pending: Pending) -> None:
         self._coherence.spread_replayed(tier, pending)
-
-
-def _keeper_of(isolation: str) -> "Keeper | None":
-    if isolation == "reference":
-        return None  # what most caches have needs nothing to be imported
-    from greencache.isolation import keeper_of
-
-    return keeper_of(isolation)
 
 
 def _peek_nothing(_: Key) -> None:

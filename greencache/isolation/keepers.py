@@ -1,26 +1,14 @@
 """How values are kept so that a caller cannot change what others read."""
 
 import copy
-import enum
 from typing import Any, Protocol
 
 from greencache.entry import Entry
-from greencache.errors import ConfigurationError, IsolationError
+from greencache.errors import IsolationError
 from greencache.isolation.frozen import Unfreezable, freeze, thaw
 from greencache.isolation.shapes import Shape, copied_tree, shape_of
 
-__all__ = ["CopyKeeper", "FreezingKeeper", "Isolation", "Keeper", "keeper_of"]
-
-
-class Isolation(enum.StrEnum):
-    """What readers of one entry share."""
-
-    REFERENCE = "reference"
-    """The object itself: fastest, and whoever changes it changes it for all."""
-    FROZEN = "frozen"
-    """One copy that cannot be changed, made when the value is stored; what cannot be frozen is copied."""
-    COPY = "copy"
-    """Nothing: each reader gets a copy. What cannot be changed anyway is not copied."""
+__all__ = ["CopyKeeper", "FreezingKeeper", "FrozenEntry", "GraphEntry", "Keeper", "TreeEntry"]
 
 
 class FrozenEntry(Entry):
@@ -107,22 +95,6 @@ class FreezingKeeper:
             return entry
         kind, kept = self.keep(entry.kept)
         return entry if kind is Entry else entry.keeping(kept, kind)
-
-
-def keeper_of(isolation: Isolation | str) -> Keeper | None:
-    """Return what keeps values, or `None` where they are kept as they are.
-
-    Raises:
-        ConfigurationError: If there is no isolation of that name.
-    """
-    try:
-        chosen = Isolation(isolation)
-    except ValueError:
-        names = ", ".join(Isolation)
-        raise ConfigurationError(f"isolation must be one of {names}, got {isolation!r}") from None
-    if chosen is Isolation.REFERENCE:
-        return None
-    return FreezingKeeper() if chosen is Isolation.FROZEN else CopyKeeper()
 
 
 def _kind_of(value: Any) -> type[Entry]:

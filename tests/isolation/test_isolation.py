@@ -11,7 +11,8 @@ from greencache import CacheManager, IsolationError, SharedValueError, WriteThro
 from greencache.aio import CacheManager as AsyncCacheManager
 from greencache.entry import Entry
 from greencache.errors import ConfigurationError
-from greencache.isolation.keepers import FrozenEntry, GraphEntry, TreeEntry, keeper_of
+from greencache.isolation import keeper_of
+from greencache.isolation.keepers import FrozenEntry, GraphEntry, TreeEntry
 from greencache.testing import DoubleRedisTier, FakeClock, RedisDouble, wait_until
 from greencache.tiers.memory import MemoryTier
 from greencache.typing import NOT_MODIFIED
