@@ -8,6 +8,12 @@ Environment variables cover the profile, the profile covers the rest of the file
 
 from greencache.config.cache import CacheConfig
 from greencache.config.features import BusConfig, CodecConfig, DefaultsConfig, LoggingConfig
+from greencache.config.redis_server import (
+    ClusterConfig,
+    ContainerConfig,
+    RedisServerConfig,
+    SentinelConfig,
+)
 from greencache.config.tiers import (
     BreakerConfig,
     L1Config,
@@ -26,7 +32,9 @@ __all__ = [
     "BreakerConfig",
     "BusConfig",
     "CacheConfig",
+    "ClusterConfig",
     "CodecConfig",
+    "ContainerConfig",
     "DefaultsConfig",
     "L1Config",
     "L2Config",
@@ -35,9 +43,11 @@ __all__ = [
     "LoggingConfig",
     "PostgresUrl",
     "RedisConfig",
+    "RedisServerConfig",
     "RedisTopology",
     "RedisUrl",
     "RetryConfig",
+    "SentinelConfig",
     "ServerConfig",
     "ServerUrl",
     "ViewConfig",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["json_list", "read_secret", "with_secrets"]
+__all__ = ["json_list", "json_mapping", "read_secret", "with_secrets"]
 
 _LARGEST = 65_536
 
@@ -72,3 +72,19 @@ def json_list(value: Any) -> Any:
     if isinstance(items, list):
         return items
     raise ValueError('expected a list; in an environment variable as JSON, such as ["first", "second"]')
+
+
+def json_mapping(value: Any) -> Any:
+    """Return the mapping that a text holds as JSON, as environment variables do; or the value unchanged.
+
+    Raises:
+        ValueError: If it is text but not a JSON object.
+    """
+    if not isinstance(value, str):
+        return value
+    found = None
+    with contextlib.suppress(ValueError):  # Its text would quote a secret; said below without.
+        found = json.loads(value)
+    if isinstance(found, dict):
+        return found
+    raise ValueError('expected a mapping; in an environment variable as JSON, such as {"hz": "20"}')

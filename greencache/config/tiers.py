@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
+from greencache.config.redis_server import RedisServerConfig
 from greencache.config.secret_files import json_list, with_secrets
 from greencache.config.settings import AnyCount, Count, Settings
 from greencache.config.units import Duration, OptionalDuration, Size
-from greencache.config.urls import PostgresUrl, RedisUrl, ServerUrl
+from greencache.config.urls import PostgresUrl, RedisTopology, RedisUrl, ServerUrl
 from greencache.config.views import ViewConfig
 
 __all__ = [
@@ -97,6 +98,12 @@ class RedisConfig(ServerConfig):
 
     url: Annotated[RedisUrl | None, BeforeValidator(RedisUrl.parsed)] = None
     size: Size = 100_000_000
+    server: RedisServerConfig = RedisServerConfig()
+
+    @property
+    def topology(self) -> RedisTopology:
+        """How its servers belong together; without a URL, just one server."""
+        return RedisTopology.STANDALONE if self.url is None else self.url.topology
 
 
 class L2Config(RedisConfig):
