@@ -1,7 +1,8 @@
 """The only door to Redis."""
 
+import functools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,12 +10,13 @@ from greencache.backends.breaker import Breaker, BreakerState, OnChange
 from greencache.backends.redis_cluster import RedisCluster
 from greencache.backends.redis_connection import Parser, require_parser
 from greencache.backends.redis_deployment import Deployment, Topology
-from greencache.backends.redis_errors import is_unknown_script, with_outages, without_errors
-from greencache.backends.redis_health import RedisHealth
+from greencache.backends.redis_errors import with_outages, without_errors
 from greencache.backends.redis_listener import RedisListener
 from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import Argument
+from greencache.backends.redis_report import AppliedSetting, RedisHealth
 from greencache.backends.redis_scan import scan_node
+from greencache.backends.redis_scripts import ScriptCall, run_scripts
 from greencache.backends.redis_settings import NodeSettings
 from greencache.backends.redis_single import SingleServer
 from greencache.backends.redis_watch import ServerWatch
@@ -25,12 +27,6 @@ from greencache.errors import ConfigurationError, GreencacheError
 from greencache.typing import Seconds
 
 __all__ = ["RedisHealth", "RedisListener", "RedisManager"]
-
-_MOST_LOADS = 3
-"""How often a script is loaded for one call: another server may take over in between."""
-
-ScriptCall = tuple[Sequence[Argument], Sequence[Argument]]
-"""The keys and the arguments of one run of a script."""
 
 
 class RedisManager:
@@ -54,6 +50,7 @@ class RedisManager:
         sleep: Waits between attempts; `time.sleep` by default.
         on_change: Is told when the server goes down, and when it is up again, and why.
         parser: Which of redis-py's parsers reads replies; "auto" is hiredis if that is installed.
+        server_settings: What a server is expected to have in `redis.conf`; `check` tells where it has not.
 
     Raises:
         ConfigurationError: If any of these cannot work.
@@ -75,6 +72,7 @@ class RedisManager:
         sleep: Sleep | None = None,
         on_change: OnChange | None = None,
         parser: Parser = "auto",
+        server_settings: Mapping[str, str] | None = None,
     ) -> None:
         _require_positive(timeout=timeout, connect_timeout=connect_timeout, deadline=deadline)
         if max_connections < 1:
@@ -94,6 +92,7 @@ class RedisManager:
             clock=self._clock,
             sleep=sleep,
             parser=parser,
+            expected=dict(server_settings or {}),
         )
         kind = RedisCluster if self._deployment.topology is Topology.CLUSTER else SingleServer
         self._servers: RedisCluster | SingleServer = kind(self._deployment, settings, self.breaker)
@@ -235,19 +234,8 @@ class RedisManager:
             The results in order.
         """
         end = self._clock.now() + (self._deadline if deadline is None else deadline)
-        commands = [("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls]
-        run = self._servers.execute_many
-        replies = run(commands, end - self._clock.now(), repeatable=repeatable)
-        for _ in range(_MOST_LOADS):
-            unknown = [index for index, reply in enumerate(replies) if is_unknown_script(reply)]
-            if not unknown:
-                break
-            # Nothing of these has run, so to run them now repeats nothing.
-            load = ("SCRIPT", "LOAD", script.text)
-            again = [load, *(commands[index] for index in unknown)]
-            late = run(again, end - self._clock.now(), repeatable=repeatable)
-            for index, reply in zip(unknown, late[1:], strict=True):
-                replies[index] = reply
+        run = functools.partial(self._servers.execute_many, repeatable=repeatable)
+        replies = run_scripts(script, calls, run, lambda: end - self._clock.now())
         return with_outages(replies) if partial else without_errors(replies)
 
     def scan(self, match: str | bytes, count: int = 500) -> Iterator[list[bytes]]:
@@ -288,6 +276,16 @@ class RedisManager:
             deadline: Seconds for this call instead of the manager's.
         """
         return self._servers.check(self._deadline if deadline is None else deadline)
+
+    def apply_settings(self) -> tuple[AppliedSetting, ...]:
+        """Set what differs from `server_settings`, and return what became of each.
+
+        Until a server restarts: its own files are left as they are.
+
+        Raises:
+            TierUnavailableError: It cannot be reached, or does not tell its settings.
+        """
+        return tuple(self._servers.settings_check.apply(self.check()))
 
     def close(self) -> None:
         """Close all connections; calls that come later raise `TierUnavailableError`."""

@@ -11,12 +11,13 @@ from greencache.backends.redis_cluster_map import ClusterMap
 from greencache.backends.redis_cluster_round import ClusterRound
 from greencache.backends.redis_connection import GuardedConnection
 from greencache.backends.redis_deployment import Deployment
+from greencache.backends.redis_drift import SettingsCheck
 from greencache.backends.redis_errors import redirect_of
-from greencache.backends.redis_health import RedisHealth
 from greencache.backends.redis_listener import RedisListener
 from greencache.backends.redis_node import RedisNode
 from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import Argument, pack
+from greencache.backends.redis_report import RedisHealth
 from greencache.backends.redis_routing import Part, Plan
 from greencache.backends.redis_settings import NodeSettings
 from greencache.backends.redis_slots import Place, slot_of
@@ -45,6 +46,7 @@ class RedisCluster:
         self._clock = settings.clock
         self.map = ClusterMap(deployment, settings, breaker)
         self.watch = self.map.watch
+        self.settings_check = SettingsCheck(deployment, settings)
 
     @property
     def label(self) -> str:
@@ -138,7 +140,7 @@ class RedisCluster:
             nodes = self.primaries(budget)
         except GreencacheError as error:
             return RedisHealth(up=False, error=str(error))
-        return ask_cluster(nodes, self._clock, budget)
+        return ask_cluster(nodes, self._clock, budget, self.settings_check)
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,6 +1,7 @@
 """How to talk to a server, whichever it is."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from greencache.backends.breaker import Breaker
 from greencache.backends.redis_address import RedisAddress
@@ -19,6 +20,7 @@ class NodeSettings:
 
     Args:
         timeout, connect_timeout, max_connections, retry, clock, sleep, parser: As of `RedisManager`.
+        expected: The `server_settings` of `RedisManager`.
     """
 
     timeout: Seconds
@@ -28,6 +30,7 @@ class NodeSettings:
     clock: Clock
     sleep: Sleep | None
     parser: Parser
+    expected: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def connection(self, address: RedisAddress) -> GuardedConnection:
         """Return a connection that will be opened by its first exchange."""

@@ -5,11 +5,13 @@ from typing import Any
 
 from greencache.backends.breaker import Breaker, BreakerState
 from greencache.backends.redis_deployment import Deployment, Topology
-from greencache.backends.redis_health import RedisHealth, ask_health
+from greencache.backends.redis_drift import SettingsCheck
+from greencache.backends.redis_health import ask_health
 from greencache.backends.redis_listener import RedisListener
 from greencache.backends.redis_node import RedisNode
 from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import Argument, pack, pack_batches
+from greencache.backends.redis_report import RedisHealth
 from greencache.backends.redis_sentinel import Primary, PrimaryFinder
 from greencache.backends.redis_sentinel_news import SentinelNews
 from greencache.backends.redis_settings import NodeSettings
@@ -42,6 +44,7 @@ class SingleServer:
             self.news = SentinelNews(finder, settings.clock)
         self.node = settings.node(deployment.member, breaker, self.news)
         self.watch = self.node.watch
+        self.settings_check = SettingsCheck(deployment, settings)
 
     @property
     def label(self) -> str:
@@ -93,7 +96,9 @@ class SingleServer:
 
     def check(self, budget: Seconds) -> RedisHealth:
         """Return how the server is, whatever its breaker thinks."""
-        return ask_health(self.node, self._settings.clock, budget)
+        end = self._settings.clock.now() + budget
+        health = ask_health(self.node, self._settings.clock, budget)
+        return self.settings_check.complete(health, self.node.address, end)
 
     def close(self) -> None:
         """Close all connections."""

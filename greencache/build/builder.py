@@ -105,6 +105,9 @@ class Builder:
                     max_connections=config.max_connections,
                     username=config.username,
                     password=config.password.get_secret_value() if config.password else None,
+                    server_settings=(
+                        config.server.as_directives(config.topology) if config.server.compare else None
+                    ),
                     **self._connection(config),
                 )
                 self._redis.append(manager)

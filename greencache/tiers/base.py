@@ -5,6 +5,7 @@ import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from greencache.backends.redis_report import RedisHealth
 from greencache.entry import Entry
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
@@ -57,12 +58,14 @@ class TierHealth:
         status: Whether it answers.
         latency_ms: Milliseconds that the answer took; `None` when there was none.
         error: Why it is not up; empty when it is.
-        detail: What the server says of itself.
+        server: What a Redis says of itself.
+        detail: What any server says of itself, as plain types.
     """
 
     status: Status
     latency_ms: float | None = None
     error: str = ""
+    server: RedisHealth | None = None
     detail: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 

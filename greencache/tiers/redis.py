@@ -252,6 +252,7 @@ class RedisTier:
             status=(Status.UP if health.is_whole else Status.DEGRADED) if health.up else Status.DOWN,
             latency_ms=health.latency_ms,
             error=health.error or "",
+            server=health,
             detail={name: facts[name] for name in facts if name not in ("up", "latency_ms", "error")},
         )
 

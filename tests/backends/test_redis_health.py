@@ -2,7 +2,9 @@
 
 import pytest
 
-from greencache.backends.redis_health import RedisHealth, parse_info, read_health
+from greencache.backends.redis_health import ask_health, parse_info, read_health
+from greencache.backends.redis_report import RedisHealth, ReplicaHealth
+from greencache.testing import FakeClock
 
 INFO = b"""# Server\r
 redis_version:7.2.4\r
@@ -39,12 +41,15 @@ def test_reads_what_the_server_tells():
         maxmemory_policy="allkeys-lru",
         connected_clients=5,
         evicted_keys=7,
+        keyspace_hits=3,
+        keyspace_misses=1,
         hit_rate=0.75,
         role="master",
         run_id="abc",
         replication_id="def",
         uptime=61.0,
         is_persisting=False,
+        rdb_status="ok",
     )
 
 
@@ -98,3 +103,43 @@ def test_a_closed_manager_is_down(new_manager, redis_url):
     manager = new_manager(redis_url)
     manager.close()
     assert "closed" in manager.check().error
+
+
+def test_replication_is_told_from_both_ends():
+    """How late the worst replica is, and in a replica how late it is itself."""
+    lines = (
+        b"role:master\r\nmaster_repl_offset:1000\r\naof_enabled:1\r\naof_last_write_status:ok\r\n"
+        b"slave0:ip=10.0.0.1,port=6379,state=online,offset=1000,lag=0\r\n"
+        b"slave1:ip=10.0.0.2,port=6380,state=wait_bgsave,offset=400,lag=3\r\n"
+    )
+    health = read_health(parse_info(lines), 0.001)
+    assert health.replicas == (
+        ReplicaHealth("10.0.0.1:6379", "online", 0.0, 0),
+        ReplicaHealth("10.0.0.2:6380", "wait_bgsave", 3.0, 600),
+    )
+    assert (health.replication_lag, health.aof_status) == (3.0, "ok")
+    replica = read_health(parse_info(b"role:slave\r\nmaster_last_io_seconds_ago:7\r\n"), 0.001)
+    assert replica.replication_lag == 7.0
+    alone = read_health(parse_info(b"role:slave\r\nmaster_last_io_seconds_ago:-1\r\n"), 0.001)
+    assert alone.replication_lag is None
+
+
+def test_one_slow_answer_is_asked_for_again():
+    """It may be this process that was slow; the best of three is the server's latency."""
+
+    class Node:
+        def __init__(self, clock, seconds):
+            self.clock, self.seconds, self.asked = clock, [0, *seconds], 0
+
+        def attempt_once(self, packed, count, deadline):
+            if b"INFO" in packed:
+                return [b"role:master\r\n"]
+            self.clock.advance(self.seconds[self.asked])
+            self.asked += 1
+            return [b"PONG"]
+
+    for seconds, latency, asked in (([0.01], 10, 2), ([0.3, 0.02], 20, 3), ([0.3, 0.2, 0.4], 200, 4)):
+        clock = FakeClock()
+        node = Node(clock, seconds)
+        assert ask_health(node, clock, 5.0).latency_ms == pytest.approx(latency)
+        assert node.asked == asked

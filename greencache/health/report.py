@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from greencache.backends.redis_report import Drift, RedisHealth
 from greencache.errors import TierUnavailableError
 from greencache.stats import CacheStats, LoadCounters, TierStats
 from greencache.tiers.base import Status, TierUsage
@@ -19,12 +20,15 @@ class TierReport:
     """How one tier is doing.
 
     Args:
-        status: Whether it answers.
+        status: Whether it answers; degraded also if that took longer than the cache's `max_latency`.
         latency_ms: Milliseconds that the answer took; `None` when there was none.
         hit_rate: Part of this process's lookups that it answered, between 0 and 1.
         error: Why it is not up; empty when it is.
         waiting: Drops that are queued for it: the first hundred, and in a last line how many more.
-        detail: What the server says of itself.
+        server: What a Redis says of itself: memory, clients, evictions, role, replicas, persistence.
+        recent_hit_rate: Part of all lookups at the server, by any client, that found something since the
+            last check in the background; `None` if there was none.
+        detail: What any server says of itself, as plain types.
     """
 
     status: Status
@@ -32,7 +36,15 @@ class TierReport:
     hit_rate: float
     error: str = ""
     waiting: tuple[str, ...] = ()
+    server: RedisHealth | None = None
+    recent_hit_rate: float | None = None
+    is_slow: bool = False
     detail: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+    @property
+    def drift(self) -> tuple[Drift, ...]:
+        """Where running servers differ from their settings; changes no status."""
+        return self.server.drift if self.server is not None else ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,8 +64,13 @@ class HealthReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain types, for JSON."""
-        tiers = {tier.name: dataclasses.asdict(report) for tier, report in self.tiers.items()}
+        tiers = {tier.name: _plain(report) for tier, report in self.tiers.items()}
         return {"status": self.status.value, "tiers": tiers}
+
+
+def _plain(report: TierReport) -> dict[str, Any]:
+    # What a Redis says is in the detail already.
+    return {name: value for name, value in dataclasses.asdict(report).items() if name != "server"}
 
 
 def overall(statuses: list[Status]) -> Status:
@@ -96,6 +113,7 @@ def examine(stack: Stack, stats: CacheStats, outbox: Mapping[str, object]) -> He
             hit_rate=stats[tier.name].hit_rate,
             error=health.error,
             waiting=tier.waiting if isinstance(tier, GuardedTier) else (),
+            server=health.server,
             detail={**health.detail, **heard},
         )
         known = reports.get(tier.name)
