@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from greencache.backends.breaker import Breaker
 from greencache.backends.postgres import PostgresManager
 from greencache.backends.redis import RedisManager
-from greencache.backends.retry import RetryPolicy
 from greencache.build.parts import address_of, codec_of, recorder_of, view_specs_of
+from greencache.build.servers import connection_of, redis_manager_of
 from greencache.bus.base import Bus
 from greencache.bus.redis import RedisBus
 from greencache.clock import Clock
-from greencache.config import CacheConfig, RedisConfig, ServerConfig
+from greencache.config import CacheConfig, RedisConfig
 from greencache.errors import ConfigurationError
 from greencache.events import Recorder
 from greencache.manager import CacheManager
@@ -98,18 +97,7 @@ class Builder:
             )
         for name, config in ((CacheTier.L2, self._config.l2), (CacheTier.L3, self._config.l3)):
             if config.is_configured:
-                manager = RedisManager(
-                    address_of(config),
-                    timeout=config.timeout,
-                    deadline=config.deadline,
-                    max_connections=config.max_connections,
-                    username=config.username,
-                    password=config.password.get_secret_value() if config.password else None,
-                    server_settings=(
-                        config.server.as_directives(config.topology) if config.server.compare else None
-                    ),
-                    **self._connection(config),
-                )
+                manager = redis_manager_of(config, self._clock)
                 self._redis.append(manager)
                 tiers.append(self._redis_tier(name, config, manager))
         return tiers
@@ -139,7 +127,7 @@ class Builder:
             statement_timeout=config.timeout,
             max_connections=config.max_connections,
             schema=config.schema_name,
-            **self._connection(config),
+            **connection_of(config, self._clock),
         )
         border = self._border(CacheTier.L4, config.max_entry_size)
         table = PostgresTier(
@@ -201,17 +189,3 @@ class Builder:
             recorder=self._recorder,
             poll_interval=config.poll_interval,
         )
-
-    def _connection(self, config: ServerConfig) -> dict[str, Any]:
-        """Return what both kinds of manager take."""
-        retry = config.retry
-        return {
-            "connect_timeout": config.connect_timeout,
-            "retry": RetryPolicy(
-                retries=retry.retries, base=retry.base, factor=retry.factor, full_jitter=retry.full_jitter
-            ),
-            "breaker": Breaker(
-                config.breaker.failures, reset_after=config.breaker.reset_after, clock=self._clock
-            ),
-            "clock": self._clock,
-        }

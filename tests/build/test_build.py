@@ -1,5 +1,6 @@
 """From configuration to cache."""
 
+import json
 import pathlib
 import secrets
 import traceback
@@ -233,3 +234,18 @@ def test_tls_settings_beside_the_url_reach_the_database(postgres_url):
         pytest.raises(TierUnavailableError, match=r"SSL|/nowhere"),
     ):
         cache.initialize(strict=True)
+
+
+def test_a_server_that_is_not_as_configured_is_told(redis_url):
+    """In the tier's report; that changes no status, and can be switched off."""
+    server = {"maxmemory": "77MB", "directives": {"hz": "33"}}
+    settings = {"url": redis_url, "server": server}
+    with CacheManager.from_config(CacheConfig(l2=settings)) as cache:
+        whole = cache.health_check()
+        report = whole["L2"]
+        assert {"maxmemory", "hz"} <= {drift.setting for drift in report.drift}
+        assert report.status == "up"
+        told = json.loads(json.dumps(whole.as_dict()))["tiers"]["L2"]["detail"]["drift"]
+        assert {"setting": "hz", "expected": "33"}.items() <= told[-1].items()
+    with CacheManager.from_config(CacheConfig(l2=settings | {"server": {"compare": False}})) as cache:
+        assert cache.health_check()["L2"].drift == ()

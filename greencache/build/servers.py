@@ -1,0 +1,44 @@
+"""What talks to the servers that a configuration names."""
+
+from typing import Any
+
+from greencache.backends.breaker import Breaker
+from greencache.backends.redis import RedisManager
+from greencache.backends.retry import RetryPolicy
+from greencache.build.parts import address_of
+from greencache.clock import Clock
+from greencache.config import RedisConfig, ServerConfig
+
+__all__ = ["connection_of", "redis_manager_of"]
+
+
+def redis_manager_of(config: RedisConfig, clock: Clock) -> RedisManager:
+    """Return what talks to the Redis of a tier, and knows how that is to be set up.
+
+    Raises:
+        ConfigurationError: If the tier has no address.
+    """
+    server = config.server
+    return RedisManager(
+        address_of(config),
+        timeout=config.timeout,
+        deadline=config.deadline,
+        max_connections=config.max_connections,
+        username=config.username,
+        password=config.password.get_secret_value() if config.password else None,
+        server_settings=server.as_directives(config.topology) if server.compare else None,
+        **connection_of(config, clock),
+    )
+
+
+def connection_of(config: ServerConfig, clock: Clock) -> dict[str, Any]:
+    """Return what the managers of all kinds of servers take."""
+    retry = config.retry
+    return {
+        "connect_timeout": config.connect_timeout,
+        "retry": RetryPolicy(
+            retries=retry.retries, base=retry.base, factor=retry.factor, full_jitter=retry.full_jitter
+        ),
+        "breaker": Breaker(config.breaker.failures, reset_after=config.breaker.reset_after, clock=clock),
+        "clock": clock,
+    }
