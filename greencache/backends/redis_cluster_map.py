@@ -131,14 +131,9 @@ class ClusterMap:
         """
         if not self._is_doubtful and self.slots.places:
             return
-        if self._gate.enter():
-            try:
-                self._is_doubtful = False
-                self._ask(min(deadline, self._clock.now() + INTERVAL))
-            finally:
-                self._gate.leave()
-        elif not self.slots.places:
-            self._gate.wait(deadline)
+        self._gate.ask_or_wait(
+            lambda: self._refresh(deadline), deadline, is_known=lambda: bool(self.slots.places)
+        )
         if not self.slots.places:
             raise TransientError(
                 f"no node of the Redis Cluster {self._label} says who owns what: {self._failure}",
@@ -157,6 +152,14 @@ class ClusterMap:
             # One that owned nothing: a replica that was promoted has all slots of its primary. If it was a
             # new node instead, these say so one by one, or the next refresh does.
             self._change(lambda: self.slots.succeeded(former, place))
+
+    def _refresh(self, deadline: Seconds) -> None:
+        self._is_doubtful = False
+        try:
+            self._ask(min(deadline, self._clock.now() + INTERVAL))
+        except BaseException:
+            self._is_doubtful = True
+            raise
 
     @property
     def _label(self) -> str:

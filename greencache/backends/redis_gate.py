@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections.abc import Callable
 
 from greencache.clock import Clock
 from greencache.forks import after_fork_in_child
@@ -35,8 +36,47 @@ class QuestionGate:
         self._is_over.set()
         self._due: Seconds = -1.0
 
-    def enter(self) -> bool:
-        """Return whether the caller is to ask now; it calls `leave` when it has done so."""
+    def ask(self, ask: Callable[[], None]) -> bool:
+        """Ask, if this is the time for it, and return whether it was.
+
+        Args:
+            ask: Does it. A round that it does not end, since its greenlet was killed or a signal handler
+                raised, does not count: the next one is let through at once.
+        """
+        if not self._enter():
+            return False
+        is_complete = False
+        try:
+            ask()
+            is_complete = True
+        finally:
+            if not is_complete:
+                self.reopen()
+            self._is_over.set()
+        return True
+
+    def ask_or_wait(
+        self, ask: Callable[[], None], deadline: Seconds, *, is_known: Callable[[], bool]
+    ) -> None:
+        """Ask, if this is the time for it; else wait for who does, as long as nothing is known yet.
+
+        Args:
+            ask: As of `ask`.
+            deadline: A reading of the clock at which to give up.
+            is_known: Whether anybody has been told an answer.
+        """
+        while not self.ask(ask) and not is_known():
+            self._is_over.wait(max(0.0, min(deadline - self._clock.now(), INTERVAL)))
+            now = self._clock.now()
+            # Asked to the end, and in vain; or else whoever asked was cut short, and it is our turn.
+            if now >= deadline or (self._is_over.is_set() and now < self._due):
+                return
+
+    def reopen(self) -> None:
+        """Let the next one through at once: there is news."""
+        self._due = -1.0
+
+    def _enter(self) -> bool:
         now = self._clock.now()
         with self._lock:
             if now < self._due:
@@ -46,19 +86,3 @@ class QuestionGate:
             self._is_over.clear()
             self.rounds += 1
         return True
-
-    def leave(self) -> None:
-        """Let go on who waits for the answer."""
-        self._is_over.set()
-
-    def reopen(self) -> None:
-        """Let the next one through at once: there is news."""
-        self._due = -1.0
-
-    def wait(self, deadline: Seconds) -> None:
-        """Wait until the round is over that another thread has begun.
-
-        Args:
-            deadline: A reading of the clock at which to give up.
-        """
-        self._is_over.wait(max(0.0, min(deadline - self._clock.now(), INTERVAL)))

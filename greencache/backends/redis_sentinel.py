@@ -100,12 +100,12 @@ class PrimaryFinder:
         Raises:
             ConnectionError: Nobody could say; the message says why.
         """
-        primary = self._primary
-        if primary is None or self._is_doubtful:
+        if self._primary is None or self._is_doubtful:
             # Whoever comes meanwhile goes on with the last answer, or else waits for the first.
-            if not self.ask(deadline) and primary is None:
-                self._gate.wait(deadline)
-            primary = self._primary
+            self._gate.ask_or_wait(
+                lambda: self._ask(deadline, self._first), deadline, is_known=lambda: self._primary is not None
+            )
+        primary = self._primary
         if primary is None:
             raise ConnectionError(f"no sentinel names a primary of {self.service!r}: {self.failure}")
         return primary
@@ -117,19 +117,8 @@ class PrimaryFinder:
             deadline: A reading of the clock by which it must be done.
             first: The number of the sentinel to begin with, instead of the one that answered last.
         """
-        if not self._gate.enter():
-            return False
-        try:
-            self._is_doubtful = False
-            end = min(deadline, self._clock.now() + INTERVAL)
-            answer = self._ask_in_turn(self._first if first is None else first, end)
-            if answer is None:
-                self._is_doubtful = True
-            else:
-                self._accept(answer)
-        finally:
-            self._gate.leave()
-        return True
+        begin = self._first if first is None else first
+        return self._gate.ask(lambda: self._ask(deadline, begin))
 
     def ask_at_once(self, deadline: Seconds, first: int) -> None:
         """Ask although it was asked lately: a sentinel has just announced something."""
@@ -150,6 +139,17 @@ class PrimaryFinder:
         if role[0] != b"master" or (known is not None and known.place != place):
             self.doubt()
             raise ConnectionError(f"{place[0]}:{place[1]} is not the primary of {self.service!r} any more")
+
+    def _ask(self, deadline: Seconds, first: int) -> None:
+        self._is_doubtful = False
+        answer = None
+        try:
+            answer = self._ask_in_turn(first, min(deadline, self._clock.now() + INTERVAL))
+        finally:
+            if answer is None:
+                self._is_doubtful = True
+        if answer is not None:
+            self._accept(answer)
 
     def _ask_in_turn(self, first: int, end: Seconds) -> Primary | None:
         outdated: list[Primary] = []

@@ -1,5 +1,6 @@
 """Hearing of a failover at once, on a thread of its own."""
 
+import contextlib
 import threading
 import weakref
 from collections.abc import Callable
@@ -42,6 +43,7 @@ class SentinelNews:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._is_listening = False
         self._connection: GuardedConnection | None = None
 
     def locate(self, deadline: Seconds) -> tuple[str, int]:
@@ -59,21 +61,23 @@ class SentinelNews:
 
     def start(self) -> None:
         """Begin to listen, unless somebody does; anew in a forked child."""
-        thread = self._thread
-        if self._is_closed or (thread is not None and thread.is_alive()):
+        # Not `Thread.is_alive`: when a signal handler raises in it, it takes a thread that runs for one that
+        # has ended, for ever (seen with Python 3.11).
+        if self._is_closed or self._is_listening:
             return
         with self._lock:
-            if self._thread is not thread or self._is_closed:
+            if self._is_closed or self._is_listening:
                 return
             # Not kept alive by its own thread: who forgets to close a manager loses no thread for ever.
             listen = threading.Thread(
                 target=_listen, args=(weakref.WeakMethod(self.step),), name="greencache-sentinel", daemon=True
             )
-            try:
-                listen.start()
-            except RuntimeError:
-                return  # no thread to be had now: callers ask for themselves when there is trouble
+            # Known before it starts: a caller who is cut short in the midst of that leaves nobody who listens
+            # beside the next one.
             self._thread = listen
+            # No thread to be had now: callers ask for themselves when there is trouble.
+            with contextlib.suppress(RuntimeError):
+                listen.start()
 
     def close(self) -> None:
         """Stop listening."""
@@ -84,6 +88,17 @@ class SentinelNews:
 
     def step(self) -> bool:
         """Wait for news for a while, ask if there is any or none; return whether to go on."""
+        if threading.current_thread() is not self._thread:
+            return False  # another one has been started in its place
+        self._is_listening = True
+        try:
+            self._hear()
+        except BaseException:
+            self._is_listening = False
+            raise
+        return not self._stop.is_set()
+
+    def _hear(self) -> None:
         try:
             has_news = self._wait()
             self._number += 1
@@ -98,7 +113,6 @@ class SentinelNews:
             self._number += 1
             self._finder.ask(self._clock.now() + _QUIET, self._number % len(self._finder.sentinels))
             self._stop.wait(PATIENCE)
-        return not self._stop.is_set()
 
     def _wait(self) -> bool:
         connection = self._connection

@@ -271,3 +271,23 @@ def test_what_was_left_open_listens_no_more(new_manager, servers):
     manager.close()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_there_is_one_listener_whatever_its_callers_are_interrupted_by(manager, monkeypatch):
+    """A signal handler that raised in `Thread.is_alive` leaves a thread that runs marked as ended."""
+    manager.execute("PING")
+    news = manager._servers.news
+    wait_until(lambda: news._is_listening, reason="somebody listens")
+    thread = news._thread
+    monkeypatch.setattr(thread, "is_alive", lambda: False)
+    for _ in range(3):
+        news.start()
+    assert news._thread is thread
+
+
+def test_a_listener_that_was_replaced_ends(manager):
+    """Two of them would take each other's messages."""
+    manager.execute("PING")
+    news = manager._servers.news
+    assert news._thread is not threading.current_thread()
+    assert not news.step()
