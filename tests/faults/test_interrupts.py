@@ -87,7 +87,7 @@ def test_no_read_takes_a_reply_of_another_key(urls, figure, is_long):
     totals = collections.Counter()
     for topology, ways in SHORT.items():
         for way in [each for each in WAYS if topology in each.topologies] if is_long else ways:
-            limits = (100_000, 10_000, 45) if is_long else (1_500, 100, 5)
+            limits = (100_000, 10_000, 45) if is_long else (1_000, 100, 5)
             counts = run(way, "greencache", urls(topology), *limits, longest=90)
             what = f"{topology}, {way.name}"
             assert "died" not in counts, f"{what}: {counts}"
@@ -97,7 +97,7 @@ def test_no_read_takes_a_reply_of_another_key(urls, figure, is_long):
             totals.update(counts)
     wrong = totals["wrong"] + totals["wrong_afterwards"]
     figure(
-        "P1", "reads of interrupted clients", totals["reads"], "reads", f">= {10**6 if is_long else 5_000}"
+        "P1", "reads of interrupted clients", totals["reads"], "reads", f">= {10**6 if is_long else 3_000}"
     )
     figure("P1", "calls cut short", totals["interrupts"], "calls", f">= {10**5 if is_long else 500}")
     figure("P1", "wrong values", wrong, "reads", "== 0")
@@ -105,9 +105,9 @@ def test_no_read_takes_a_reply_of_another_key(urls, figure, is_long):
 
 
 def test_what_stock_redis_py_reads_then(urls, figure, is_long):
-    """The same scripts, in the same scenarios."""
+    """The same scripts, in the same scenarios; in a short run those in which it reads most wrong values."""
     topologies = {"1": "sentinel", "2": "sentinel"}
-    for way in WAYS:
+    for way in WAYS if is_long else [each for each in WAYS if each.scenario in {"1", "6"}]:
         topology = topologies.get(way.scenario, "plain")
         limits = (10_000, 1_000, 6) if is_long else (1_000, 100, 2)
         counts = run(way, "stock", urls(topology), *limits, longest=LONGEST_STOCK)
