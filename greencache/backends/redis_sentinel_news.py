@@ -63,10 +63,10 @@ class SentinelNews:
         """Begin to listen, unless somebody does; anew in a forked child."""
         # Not `Thread.is_alive`: when a signal handler raises in it, it takes a thread that runs for one that
         # has ended, for ever (seen with Python 3.11).
-        if self._is_closed or self._is_listening:
+        if not self._wants_listener():
             return
         with self._lock:
-            if self._is_closed or self._is_listening:
+            if not self._wants_listener():
                 return
             # Not kept alive by its own thread: who forgets to close a manager loses no thread for ever.
             listen = threading.Thread(
@@ -78,6 +78,9 @@ class SentinelNews:
             # No thread to be had now: callers ask for themselves when there is trouble.
             with contextlib.suppress(RuntimeError):
                 listen.start()
+
+    def _wants_listener(self) -> bool:
+        return not (self._is_closed or self._is_listening)
 
     def close(self) -> None:
         """Stop listening."""
