@@ -1,6 +1,5 @@
 """The only door to Redis."""
 
-import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -16,7 +15,7 @@ from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import Argument
 from greencache.backends.redis_report import AppliedSetting, RedisHealth
 from greencache.backends.redis_scan import scan_node
-from greencache.backends.redis_scripts import ScriptCall, run_scripts
+from greencache.backends.redis_scripts import Apart, ScriptCall, ScriptRunner
 from greencache.backends.redis_settings import NodeSettings
 from greencache.backends.redis_single import SingleServer
 from greencache.backends.redis_watch import ServerWatch
@@ -96,6 +95,7 @@ class RedisManager:
         )
         kind = RedisCluster if self._deployment.topology is Topology.CLUSTER else SingleServer
         self._servers: RedisCluster | SingleServer = kind(self._deployment, settings, self.breaker)
+        self._scripts = ScriptRunner(self._servers, self._clock)
 
     def __repr__(self) -> str:
         return f"RedisManager({self.address}, {self.state})"
@@ -220,6 +220,7 @@ class RedisManager:
         deadline: Seconds | None = None,
         repeatable: bool = True,
         partial: bool = False,
+        apart: Apart | None = None,
     ) -> list[Any]:
         """Run a script several times in few round trips, as `execute_many` runs commands.
 
@@ -229,13 +230,14 @@ class RedisManager:
             deadline: As for `execute_many`, whose errors it raises too.
             repeatable: As for `execute_many`.
             partial: As for `execute_many`.
+            apart: Does the same in steps on one key each, while a Cluster moves the keys of a run to another
+                node; without it, such a run is repeated until they have been moved.
 
         Returns:
             The results in order.
         """
-        end = self._clock.now() + (self._deadline if deadline is None else deadline)
-        run = functools.partial(self._servers.execute_many, repeatable=repeatable)
-        replies = run_scripts(script, calls, run, lambda: end - self._clock.now())
+        budget = self._deadline if deadline is None else deadline
+        replies = self._scripts.run(script, calls, budget, repeatable=repeatable, apart=apart)
         return with_outages(replies) if partial else without_errors(replies)
 
     def scan(self, match: str | bytes, count: int = 500) -> Iterator[list[bytes]]:

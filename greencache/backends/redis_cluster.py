@@ -74,22 +74,38 @@ class RedisCluster:
         return self.execute_many([command], budget, repeatable=repeatable)[0]
 
     def execute_many(
-        self, commands: Iterable[Sequence[Argument]], budget: Seconds, *, repeatable: bool
+        self,
+        commands: Iterable[Sequence[Argument]],
+        budget: Seconds,
+        *,
+        repeatable: bool,
+        waits: bool = True,
     ) -> list[Any]:
-        """Return the replies to commands in order; where a node is away, errors among them."""
+        """Return the replies to commands in order; where a node is away, errors among them.
+
+        Args:
+            commands: What to run.
+            budget: Seconds for all of them.
+            repeatable: Whether to execute them twice is as good as once.
+            waits: Whether those on several keys wait until a slot that is being moved has been.
+        """
         end = self._clock.now() + budget
         if not self.map.slots.places:
             self.map.refresh(end)
         plans = [Plan(command, self.map.slots.places) for command in commands]
         parts = [part for plan in plans for part in plan.parts]
+
+        def attempt() -> None:
+            self._attempt(parts, end, repeatable=repeatable, waits=waits)
+
         try:
-            self._attempt(parts, end, repeatable)
+            attempt()
         except TransientError as failure:
             # What is still missing then has its error.
             with contextlib.suppress(TransientError):
                 retry_after(
                     failure,
-                    lambda: self._attempt(parts, end, repeatable),
+                    attempt,
                     self._settings.retry,
                     may_retry=lambda error: isinstance(error, TransientError),
                     clock=self._clock,
@@ -146,11 +162,12 @@ class RedisCluster:
         """Close all connections."""
         self.map.close()
 
-    def _attempt(self, parts: Sequence[Part], end: Seconds, repeatable: bool) -> None:
-        todo = [part for part in parts if not part.is_done]
+    def _attempt(self, parts: Sequence[Part], end: Seconds, *, repeatable: bool, waits: bool) -> None:
+        todo = [each for part in parts for each in part.left]
         for _ in range(1 + _MOST_HOPS):
             # What was sent elsewhere need not wait, nor what has another node to go to by now.
-            todo = ClusterRound(self.map, self._settings, end, repeatable).run(todo)
+            around = ClusterRound(self.map, self._settings, end, repeatable=repeatable, waits=waits)
+            todo = around.run(todo)
             if not todo:
                 break
         for part in todo:
@@ -158,8 +175,9 @@ class RedisCluster:
                 f"Redis Cluster {self.label}: its nodes send a command to each other", may_have_run=False
             )
         for part in parts:
-            if not part.is_done and part.fault is not None:
-                raise part.fault
+            for each in part.left:
+                if each.fault is not None:
+                    raise each.fault
 
     def _redirect(self, error: Exception) -> None:
         """Learn from the failure of a listener."""

@@ -211,15 +211,14 @@ class ClusterMap:
         """Use another map, after all who must know have been told that somebody else owns slots now.
 
         That one may lack what was written last, as a promoted replica does. Who is told queues what was
-        dropped lately, so nobody reads from the new owner before it is dropped there too. Where slots were
-        only moved, that does a little more than is needed.
+        dropped lately, so nobody reads from the new owner before it is dropped there too.
         """
 
         def change() -> None:
             with self._lock:
                 self.slots = make()
 
-        if self.slots.places and make().differs_from(self.slots):
+        if self.slots.places and make().has_successor_of(self.slots):
             self.watch.announce(f"another owner of slots, {len(self.slots.places)} primaries", change)
         else:
             change()

@@ -13,7 +13,7 @@ from greencache.backends.redis_protocol import BATCH_BYTES, BATCH_COMMANDS, pack
 from greencache.backends.redis_routing import Part
 from greencache.backends.redis_settings import NodeSettings
 from greencache.backends.redis_slots import Place
-from greencache.backends.retry import TransientError
+from greencache.backends.retry import MovingSlotError, TransientError
 from greencache.errors import GreencacheError, TierUnavailableError
 from greencache.typing import Seconds
 
@@ -34,14 +34,18 @@ class ClusterRound:
         settings: How to talk to them.
         end: A reading of the clock at which to give up.
         repeatable: Whether to execute a command twice is as good as once.
+        waits: Whether a command on several keys is worth waiting for until their slot has been moved.
     """
 
-    def __init__(self, cluster: ClusterMap, settings: NodeSettings, end: Seconds, repeatable: bool) -> None:
+    def __init__(
+        self, cluster: ClusterMap, settings: NodeSettings, end: Seconds, *, repeatable: bool, waits: bool
+    ) -> None:
         self._map = cluster
         self._clock = settings.clock
         self._end = min(end, self._clock.now() + settings.timeout)
         self._deadline = end
         self._repeatable = repeatable
+        self._waits = waits
         self._again: list[Part] = []
         self._failed: list[tuple[Place, Part]] = []
 
@@ -148,7 +152,10 @@ class ClusterRound:
             return None
         # An error reply: this very command has not run, so to send it again repeats nothing.
         fault = explain_reply(node.address, reply, may_have_run=False)
-        if isinstance(fault, TransientError):
+        is_moving = isinstance(fault, MovingSlotError)
+        if is_moving and (pieces := part.divide()):
+            self._again += pieces
+        elif isinstance(fault, TransientError) and (self._waits or not is_moving):
             part.fault = fault
             self._failed.append(((node.address.host, node.address.port), part))
         else:

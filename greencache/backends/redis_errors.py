@@ -10,7 +10,7 @@ from typing import Any
 from redis import exceptions
 
 from greencache.backends.redis_address import RedisAddress
-from greencache.backends.retry import RefusedError, TransientError
+from greencache.backends.retry import MovingSlotError, RefusedError, TransientError
 from greencache.errors import GreencacheError, ServerReplyError, TierUnavailableError
 
 __all__ = [
@@ -33,7 +33,7 @@ FOREIGN_ERRORS = (exceptions.RedisError, OSError, ValueError, OverflowError, Rec
 TIMEOUTS = (exceptions.TimeoutError, TimeoutError)
 """What of these means that nothing came in time."""
 
-_TRANSIENT = frozenset({"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"})
+_TRANSIENT = frozenset({"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN"})
 _CREDENTIALS = frozenset({"NOAUTH", "WRONGPASS"})
 _REFUSED = {
     "OOM": "its memory is full and its policy evicts nothing",
@@ -57,6 +57,8 @@ def explain_reply(address: RedisAddress, error: Exception, *, may_have_run: bool
     """
     code, text = _split(error)
     said = f"{code} {address.scrub(text)}".strip()
+    if code == "TRYAGAIN":
+        return MovingSlotError(f"Redis {address.label}: {said}", may_have_run=may_have_run)
     if code in _TRANSIENT or "max number of clients" in text:
         return TransientError(f"Redis {address.label} is not ready: {said}", may_have_run=may_have_run)
     if code in _CREDENTIALS or isinstance(error, exceptions.AuthenticationError):

@@ -26,7 +26,7 @@ class Part:
         place: Where it must run, whatever the map says.
     """
 
-    __slots__ = ("asked_at", "command", "fault", "hops", "is_done", "place", "reply", "slot")
+    __slots__ = ("_pieces", "asked_at", "command", "fault", "is_done", "place", "reply", "slot")
 
     def __init__(self, command: Sequence[Argument], slot: int | None, place: Place | None = None) -> None:
         self.command = command
@@ -38,16 +38,38 @@ class Part:
         """Why it is not done yet."""
         self.asked_at: Place | None = None
         """Where its key is for now, while its slot is being moved."""
-        self.hops = 0
+        self._pieces: list[Part] = []
 
     def finish(self, reply: Any) -> None:
         """Take the reply, which may be one of our errors."""
         self.reply, self.is_done = reply, True
 
+    def divide(self) -> "list[Part]":
+        """Return a part for each key instead of this one; nothing where that would not be the same.
+
+        While a slot is being moved, a node runs a command on one key of it, and refuses one on several
+        where it has some of them.
+        """
+        name, *keys = self.command
+        if len(keys) > 1 and _name(self.command) in {"MGET", *_SUMMED}:
+            self._pieces = [Part((name, key), self.slot) for key in keys]
+        return self._pieces
+
+    @property
+    def left(self) -> "list[Part]":
+        """What is not done yet of it."""
+        return [part for part in self._pieces or [self] if not part.is_done]
+
     @property
     def outcome(self) -> Any:
         """The reply, or why there is none."""
-        return self.reply if self.is_done else self.fault
+        if not self._pieces:
+            return self.reply if self.is_done else self.fault
+        outcomes = [piece.outcome for piece in self._pieces]
+        for outcome in outcomes:
+            if isinstance(outcome, GreencacheError):
+                return outcome
+        return sum(outcomes) if _name(self.command) in _SUMMED else [value for (value,) in outcomes]
 
 
 class Plan:
@@ -61,7 +83,7 @@ class Plan:
     __slots__ = ("_name", "_order", "parts")
 
     def __init__(self, command: Sequence[Argument], places: Iterable[Place]) -> None:
-        self._name = _text(command[0]).upper()
+        self._name = _name(command)
         self._order: list[list[int]] = []
         self.parts: list[Part]
         if self._name in _EVERYWHERE:
@@ -112,6 +134,10 @@ def _slot(name: str, command: Sequence[Argument]) -> int | None:
         words = [_text(word).upper() for word in command]
         return slot_of(_encoded(command[words.index("STREAMS") + 1]))
     return slot_of(_encoded(command[1]))
+
+
+def _name(command: Sequence[Argument]) -> str:
+    return _text(command[0]).upper()
 
 
 def _text(word: Argument) -> str:

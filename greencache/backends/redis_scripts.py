@@ -1,14 +1,18 @@
-"""Runs scripts by their digests, and loads them where they are not known."""
+"""Running scripts by their digest, loaded where a server does not know them, and in steps where none can."""
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from greencache.backends.redis_errors import is_unknown_script
 from greencache.backends.redis_protocol import Argument
+from greencache.backends.retry import MovingSlotError, RefusedError
 from greencache.backends.scripts import Script
+from greencache.clock import Clock
+from greencache.errors import TierUnavailableError
 from greencache.typing import Seconds
 
-__all__ = ["ScriptCall", "run_scripts"]
+__all__ = ["Apart", "Left", "ScriptCall", "ScriptRunner"]
 
 _MOST_LOADS = 3
 """How often a script is loaded for one call: another server may take over in between."""
@@ -16,30 +20,80 @@ _MOST_LOADS = 3
 ScriptCall: TypeAlias = tuple[Sequence[Argument], Sequence[Argument]]
 """The keys and the arguments of one run of a script."""
 
+Left: TypeAlias = Callable[[], Seconds]
+"""Returns the seconds that are left of a call; raises `RefusedError` when none are."""
 
-def run_scripts(
-    script: Script,
-    calls: Sequence[ScriptCall],
-    run: Callable[[Sequence[Sequence[Argument]], Seconds], list[Any]],
-    left: Callable[[], Seconds],
-) -> list[Any]:
-    """Return the replies to several runs of a script, in few round trips.
+Apart: TypeAlias = Callable[[Sequence[Any], Sequence[Any], Left], Any]
+"""Does what a script does with some keys and arguments, by commands on one key each."""
+
+
+class _Servers(Protocol):
+    """Run commands, with errors among the replies."""
+
+    def execute_many(
+        self, commands: Sequence[Sequence[Argument]], budget: Seconds, *, repeatable: bool, waits: bool
+    ) -> list[Any]: ...
+
+
+class ScriptRunner:
+    """Runs scripts.
 
     Args:
-        script: Which one.
-        calls: The keys and the arguments of each run.
-        run: Runs commands in so many seconds, and returns their replies.
-        left: Returns how many are left.
+        servers: Run commands.
+        clock: Tells the time.
     """
-    commands = [("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls]
-    replies = run(commands, left())
-    for _ in range(_MOST_LOADS):
-        unknown = [index for index, reply in enumerate(replies) if is_unknown_script(reply)]
-        if not unknown:
-            break
-        # Nothing of these has run, so to run them now repeats nothing.
-        again = [("SCRIPT", "LOAD", script.text), *(commands[index] for index in unknown)]
-        late = run(again, left())
-        for index, reply in zip(unknown, late[1:], strict=True):
-            replies[index] = reply
-    return replies
+
+    def __init__(self, servers: _Servers, clock: Clock) -> None:
+        self._servers = servers
+        self._now = clock.now
+
+    def run(
+        self,
+        script: Script,
+        calls: Sequence[ScriptCall],
+        budget: Seconds,
+        *,
+        repeatable: bool,
+        apart: Apart | None = None,
+    ) -> list[Any]:
+        """Return the results in order, errors among them.
+
+        Args:
+            script: Which one.
+            calls: The keys and the arguments of each run.
+            budget: Seconds for all of them.
+            repeatable: Whether to execute one twice is as good as once.
+            apart: Is called for each run whose keys are being moved from one node of a Cluster to another.
+        """
+        end = self._now() + budget
+        run = functools.partial(self._servers.execute_many, repeatable=repeatable, waits=apart is None)
+        replies = run([("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls], budget)
+        for load in range(_MOST_LOADS):
+            unknown = [index for index, reply in enumerate(replies) if is_unknown_script(reply)]
+            if not unknown:
+                break
+            # A node of a Cluster that has no slots yet, but gets some, is not among those that load it.
+            how = ("EVAL", script.text) if load else ("EVALSHA", script.sha)
+            # Nothing of these has run, so to run them now repeats nothing.
+            again = [(*how, len(keys), *keys, *args) for keys, args in (calls[index] for index in unknown)]
+            late = run([("SCRIPT", "LOAD", script.text), *again], end - self._now())
+            for index, reply in zip(unknown, late[1:], strict=True):
+                replies[index] = reply
+        if apart is None:
+            return replies
+        return [
+            self._run_apart(apart, call, end) if isinstance(reply, MovingSlotError) else reply
+            for call, reply in zip(calls, replies, strict=True)
+        ]
+
+    def _run_apart(self, apart: Apart, call: ScriptCall, end: Seconds) -> Any:
+        def left() -> Seconds:
+            seconds = end - self._now()
+            if seconds <= 0:
+                raise RefusedError("the deadline passed while a slot of the Redis Cluster was being moved")
+            return seconds
+
+        try:
+            return apart(*call, left)
+        except TierUnavailableError as outage:
+            return outage

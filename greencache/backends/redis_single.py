@@ -70,7 +70,12 @@ class SingleServer:
         return self.node.exchange(pack(command), 1, budget, repeatable=repeatable)[0]
 
     def execute_many(
-        self, commands: Iterable[Sequence[Argument]], budget: Seconds, *, repeatable: bool
+        self,
+        commands: Iterable[Sequence[Argument]],
+        budget: Seconds,
+        *,
+        repeatable: bool,
+        waits: bool = True,  # noqa: ARG002 -- its keys are nowhere else
     ) -> list[Any]:
         """Return the replies to commands in order, errors as of `execute` among them."""
         now = self._settings.clock.now

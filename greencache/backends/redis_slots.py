@@ -66,7 +66,15 @@ class SlotMap:
         """Return a map in which a node has taken the place of another."""
         return SlotMap([place if owner == former else owner for owner in self.owners])
 
-    def differs_from(self, other: "SlotMap") -> bool:
-        """Return whether any slot that has an owner in both has another one here."""
-        pairs = zip(self.owners, other.owners, strict=True)
-        return self.owners != other.owners and any(a != b for a, b in pairs if a and b)
+    def has_successor_of(self, former: "SlotMap") -> bool:
+        """Return whether somebody may have taken the place of another node.
+
+        Slots that go from one primary to another while both have some before and after are moved, and no
+        key is lost by that. A node that had none before may be a replica that was promoted; one that has
+        none any more may have been replaced.
+        """
+        if self.owners == former.owners:
+            return False
+        lasting = {*former.places}.intersection(self.places)
+        pairs = zip(self.owners, former.owners, strict=True)
+        return any(a != b and not (a in lasting and b in lasting) for a, b in pairs if a and b)

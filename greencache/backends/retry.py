@@ -17,7 +17,7 @@ from greencache.clock import Clock
 from greencache.errors import ConfigurationError, TierUnavailableError
 from greencache.typing import Seconds
 
-__all__ = ["RefusedError", "RetryPolicy", "Sleep", "TransientError", "retry_after"]
+__all__ = ["MovingSlotError", "RefusedError", "RetryPolicy", "Sleep", "TransientError", "retry_after"]
 
 T = TypeVar("T")
 Sleep = Callable[[Seconds], None]
@@ -34,6 +34,10 @@ class TransientError(TierUnavailableError):
     def __init__(self, message: str, *, may_have_run: bool) -> None:
         super().__init__(message)
         self.may_have_run = may_have_run
+
+
+class MovingSlotError(TransientError):
+    """A slot of a Cluster is being moved, and some keys of a command are there already, some are not."""
 
 
 class RefusedError(TierUnavailableError):

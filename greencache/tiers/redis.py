@@ -23,6 +23,7 @@ from greencache.tiers.redis_identity import RedisIdentity
 from greencache.tiers.redis_inspection import RedisInspection
 from greencache.tiers.redis_reading import RedisReader
 from greencache.tiers.redis_stamps import RedisStamps
+from greencache.tiers.redis_steps import GIVEN_UP, RedisSteps
 from greencache.tiers.tokens import new_batch
 from greencache.typing import CacheTier, Key, Seconds
 
@@ -83,6 +84,7 @@ class RedisTier:
         self.lease_ttl = lease_ttl
         self.on_landed: LandedHandler | None = None
         self._lease_ms = max(1, math.ceil(lease_ttl * 1000))
+        self._steps = RedisSteps(manager, self._lease_ms)
         self._clock = clock
         self.identity = RedisIdentity(manager, clock).find
         self._fill = load_script("fill")
@@ -150,13 +152,15 @@ class RedisTier:
                 for key, data in encoded.items()
             ],
             partial=True,
+            apart=self._steps.fill,
         )
         self._tell_landed(encoded, replies)
-        stored = {key for key, reply in zip(encoded, without_outages(replies), strict=True) if reply}
+        outcomes = dict(zip(encoded, without_outages(replies), strict=True))
+        stored = {key for key, reply in outcomes.items() if reply and reply != GIVEN_UP}
         self.counters.fills += len(stored)
         self.counters.refused_fills += len(encoded) - len(stored)
         # Others need not wait for what this tier will never hold.
-        self.release_many({key: leases[key] for key in leased if key not in encoded})
+        self.release_many({key: leases[key] for key in leased if outcomes.get(key, GIVEN_UP) == GIVEN_UP})
         return stored
 
     def release_many(self, leases: Mapping[Key, Lease]) -> None:
@@ -165,6 +169,7 @@ class RedisTier:
             self._release,
             [([self._names.lease(key), self._names.waiters(key)], [t]) for key, t in leases.items()],
             partial=True,
+            apart=self._steps.release,
         )
         self._tell_landed(leases, replies)
 
@@ -191,6 +196,7 @@ class RedisTier:
             # Repeated, it could overwrite what others have stored or dropped since its first arrival.
             repeatable=False,
             partial=True,
+            apart=self._steps.put,
         )
         raise_for(encoded, replies)
         self.counters.puts += len(encoded)
@@ -199,9 +205,7 @@ class RedisTier:
     def drop_many(self, keys: Iterable[Key]) -> int:
         """Remove entries, void all leases on their keys, and return how many entries there were."""
         wanted = list(dict.fromkeys(keys))
-        replies = self._manager.run_script_many(
-            self._drop, [(self._pair(key), ()) for key in wanted], partial=True
-        )
+        replies = self._run_drop(wanted, partial=True)
         raise_for(wanted, replies)
         removed: int = sum(replies)
         self.counters.drops += removed
@@ -267,7 +271,11 @@ class RedisTier:
 
     def _remove(self, keys: Sequence[Key]) -> int:
         """Remove values, each in one step with its lease, and return how many values there were."""
-        return sum(self._manager.run_script_many(self._drop, [(self._pair(key), ()) for key in keys]))
+        return sum(self._run_drop(keys))
+
+    def _run_drop(self, keys: Sequence[Key], *, partial: bool = False) -> list[int]:
+        calls = [(self._pair(key), ()) for key in keys]
+        return self._manager.run_script_many(self._drop, calls, partial=partial, apart=self._steps.drop)
 
     def _tell_landed(self, keys: Iterable[Key], replies: Sequence[int]) -> None:
         landed = [key for key, reply in zip(keys, replies, strict=True) if reply == _IS_AWAITED]

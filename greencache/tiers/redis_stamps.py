@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from greencache.backends.redis import RedisManager
 from greencache.backends.redis_names import RedisNames
+from greencache.backends.redis_scripts import Left
 from greencache.backends.scripts import load_script
 from greencache.tiers.base import StampSeed
 from greencache.tiers.redis_inspection import chunks
@@ -67,7 +68,14 @@ class RedisStamps:
             ([self._names.stamp(tag) for tag in part], [_TAG_LIFE if tag else 0 for tag in part])
             for part in chunks(tags)
         ]
-        return [stamp for part in self._manager.run_script_many(self._read_living, calls) for stamp in part]
+        replies = self._manager.run_script_many(self._read_living, calls, apart=self._read_each)
+        return [stamp for part in replies for stamp in part]
+
+    def _read_each(self, names: Sequence[bytes], lives: Sequence[int], left: Left) -> list[bytes | None]:
+        """Do the same one by one, while a Cluster moves them to another node."""
+        calls = [([name], [life]) for name, life in zip(names, lives, strict=True)]
+        replies = self._manager.run_script_many(self._read_living, calls, deadline=left())
+        return [stamp for (stamp,) in replies]
 
     @staticmethod
     def _found(tags: Sequence[str], stamps: Sequence[bytes | None]) -> dict[str, str]:

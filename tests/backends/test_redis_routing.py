@@ -94,12 +94,17 @@ def test_a_map_is_read_from_a_reply():
     assert slots.owners[SLOTS - 1] is None
 
 
-def test_a_map_differs_where_an_owner_is_another():
-    """What had none is no matter: nobody has read from it."""
+def test_a_node_that_takes_the_place_of_another_is_told_from_slots_that_are_moved():
+    """What had no owner is no matter: nobody has read from it."""
+    first, second, new = ("10.0.0.1", 7000), ("seed", 7002), ("new", 1)
     slots = SlotMap.from_reply(REPLY, "seed")
-    assert not slots.moved(SLOTS - 1, ("seed", 7002)).differs_from(slots)
-    moved = slots.moved(0, ("seed", 7002))
-    assert moved.differs_from(slots)
+    assert not slots.has_successor_of(slots)
+    assert not slots.moved(SLOTS - 1, second).has_successor_of(slots)
+    moved = slots.moved(0, second)
+    assert not moved.has_successor_of(slots)
+    assert slots.moved(0, new).has_successor_of(slots)
+    assert slots.succeeded(second, new).has_successor_of(slots)
+    assert slots.succeeded(second, first).has_successor_of(slots)
     assert (moved.owners[0], slots.owners[0]) == (("seed", 7002), ("10.0.0.1", 7000))
     succeeded = slots.succeeded(("seed", 7002), ("new", 1))
     assert succeeded.places == (("10.0.0.1", 7000), ("new", 1))

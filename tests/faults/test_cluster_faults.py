@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import threading
 import time
 
 import pytest
@@ -92,6 +93,44 @@ def test_slots_are_moved_under_load(servers, load, figure):
     note(figure, "49", "moved", load)
     figure("49", "moved: longest read", load.longest_call(began), "s", f"<= {DEADLINE + GRACE}")
     figure("49", "moved: longest time without hits", load.longest_gap(began), "s", "<= 1.0")
+
+
+def test_a_load_whose_slot_is_being_moved_keeps_nobody_waiting(servers, new_cache, figure):
+    """Its value cannot be stored, being on the one node, where its lease is on the other: others load it."""
+    one, other = new_cache(servers.url), new_cache(servers.url)
+    name = "gc:v:{failover:key}"
+    owner = servers.slot_owner(name)
+    target = next(each for each in servers.primaries if each is not owner)
+    migration = servers.migration(servers.slot_of(name), target)
+    may_end, took = threading.Event(), []
+
+    def load():
+        assert may_end.wait(30)
+        return "loaded"
+
+    def wait():
+        assert other.get_or_load("key", lambda: "loaded again") == "loaded again"
+        took.append(time.monotonic() - ended)
+
+    threads = [threading.Thread(target=one.get_or_load, args=("key", load)), threading.Thread(target=wait)]
+    for thread, part in zip(threads, ("l", "w"), strict=True):
+        thread.start()
+        wait_until(
+            lambda part=part: owner.execute("EXISTS", name.replace(":v:", f":{part}:")),
+            deadline=10,
+            reason="one loads, the other has noted that it waits",
+        )
+    migration.begin()
+    ended = time.monotonic()
+    may_end.set()
+    for thread in threads:
+        thread.join(30)
+    figure("49", "halfway: who waits for a load", took[0], "s", f"<= {GRACE}")
+    # By now the lease is where a new value is, so it can be stored, even if the move never goes on.
+    assert other.get_or_load("key", lambda: "loaded once more") == "loaded again"
+    migration.move_keys()
+    migration.finish()
+    assert one.get_or_load("key", lambda: "loaded once more") == "loaded again"
 
 
 def note(figure, scenario, what, load):
