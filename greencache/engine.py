@@ -94,7 +94,8 @@ class Engine:
         ahead = self.stack.ahead_of_authority
         # The nearest of a host's own tiers speaks for all: they are brought forward together.
         self._host = ahead[0] if ahead else None
-        self.peek: Callable[[Key], Entry | None] = _peek_nothing if memory is None else memory.peek
+        self.index: Mapping[Key, Entry] = {} if memory is None else memory.index
+        self.peek = self.index.get
         self.memory_counters = TierCounters() if memory is None else memory.counters
         chosen = strategy or CacheAside()
         self.reader, self._entries = assemble(
@@ -291,7 +292,3 @@ class Engine:
 
     def _on_replayed(self, tier: CacheTier, pending: Pending) -> None:
         self._coherence.spread_replayed(tier, pending)
-
-
-def _peek_nothing(_: Key) -> None:
-    return None

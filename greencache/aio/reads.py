@@ -26,16 +26,17 @@ class AsyncReads(AsyncVerbs):
         # Written out here and in `get_or_load`, as in the blocking cache: see there.
         trusted_until = self._bus.trusted_until
         try:
-            entry = self._peek(key)
-        except TypeError as error:
-            raise InvalidKeyError(f"a key must be text, got {type(key).__name__}") from error
-        if entry is not None:
+            entry = self._index[key]
             now = self._now()
             if now < entry.due_at and now < trusted_until:
                 self._counters.hits += 1
                 if entry.marked < MOST_MARKS:
                     entry.marked += 1
                 return entry.value
+        except KeyError:
+            pass
+        except TypeError as error:
+            raise InvalidKeyError(f"a key must be text, got {type(key).__name__}") from error
         found = await self._find([check_key(key)])
         return found[key].value if key in found else default
 
@@ -75,16 +76,17 @@ class AsyncReads(AsyncVerbs):
         # As in `get`.
         trusted_until = self._bus.trusted_until
         try:
-            entry = self._peek(key)
-        except TypeError as error:
-            raise InvalidKeyError(f"a key must be text, got {type(key).__name__}") from error
-        if entry is not None:
+            entry = self._index[key]
             now = self._now()
             if now < entry.due_at and now < trusted_until:
                 self._counters.hits += 1
                 if entry.marked < MOST_MARKS:
                     entry.marked += 1
                 return entry.value
+        except KeyError:
+            pass
+        except TypeError as error:
+            raise InvalidKeyError(f"a key must be text, got {type(key).__name__}") from error
         return await self._load(check_key(key), loader, self._options(options))
 
     async def _load(self, key: Key, loader: Callable[[], Any], options: EntryOptions) -> Any:

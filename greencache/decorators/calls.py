@@ -21,7 +21,7 @@ from greencache.keys import (
 )
 from greencache.typing import Key
 
-__all__ = ["CallNames", "KeyOption", "Named", "TagsOption", "Unremembered", "argument_templates"]
+__all__ = ["CallNames", "KeyOption", "Named", "TagsOption", "argument_templates", "is_rememberable"]
 
 KeyOption: TypeAlias = str | Callable[..., Key] | None
 TagsOption: TypeAlias = Iterable[str] | Callable[..., Iterable[str]]
@@ -35,7 +35,7 @@ _REMEMBERED_BYTES: Final = 512
 _REMEMBERED_TYPES: Final = frozenset({str, bytes, int, bool, type(None), dt.date, uuid.UUID})
 
 
-class Unremembered(Exception):  # noqa: N818 -- carries an answer, not a failure
+class _Unremembered(Exception):  # noqa: N818 -- carries an answer, not a failure
     """Carries out of `lru_cache` what it must not keep."""
 
     def __init__(self, named: Named) -> None:
@@ -88,10 +88,8 @@ class CallNames:
         # A mutable default may change between calls, so it is looked at like an argument.
         self._defaults = [p.default for p in self._signature.parameters.values() if p.default is not p.empty]
         self._remembered = functools.lru_cache(_REMEMBERED_CALLS, typed=True)(self._remember)
-        self.quick: Callable[..., Named] | None = None
-        """As `name`, but may raise `Unremembered` with the result, or TypeError for unhashable arguments."""
-        if not (target.receiver or self.key_function or self._tags_function):
-            self.quick = self._remembered
+        self.is_by_value = not (self.key_function or self._tags_function or self_key)
+        """Whether the values of the parameters, without the receiver, are all that a name depends on."""
 
     def name(self, /, *args: Any, **kwargs: Any) -> Named:
         """Return the key and the tags for a call with these arguments, receiver first if there is one.
@@ -127,16 +125,16 @@ class CallNames:
             args = (getattr(receiver, self.self_key), *rest) if self.self_key else tuple(rest)
         try:
             return self._remembered(*args, **kwargs)
-        except Unremembered as found:
+        except _Unremembered as found:
             return found.named
         except TypeError:  # an unhashable argument; if the arguments were wrong, this raises again
             return self.of_values(bind_arguments(self._signature, args, kwargs))
 
     def _remember(self, /, *args: Any, **kwargs: Any) -> Named:
         named = self.of_values(bind_arguments(self._signature, args, kwargs))
-        if all(map(_is_rememberable, (*args, *kwargs.values(), *self._defaults))):
+        if all(map(is_rememberable, (*args, *kwargs.values(), *self._defaults))):
             return named
-        raise Unremembered(named)
+        raise _Unremembered(named)
 
     def of_values(self, values: Mapping[str, Any]) -> Named:
         """Return the key and the tags by the templates, for values of the parameters without receiver."""
@@ -152,7 +150,8 @@ class CallNames:
         return check_key(key if is_plain else self._prefix + hashed(text))
 
 
-def _is_rememberable(value: object) -> bool:
+def is_rememberable(value: object) -> bool:
+    """Return whether equal values of its type have equal names, and it is small enough to be kept."""
     return type(value) in _REMEMBERED_TYPES and sys.getsizeof(value) <= _REMEMBERED_BYTES
 
 

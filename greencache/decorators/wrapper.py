@@ -4,11 +4,11 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from types import MethodType
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
-from greencache.decorators.calls import CallNames, Unremembered
-from greencache.decorators.targets import refuse_used_up
-from greencache.errors import ConfigurationError, UnsupportedFunctionError
+from greencache.decorators.caller import Caller, Manager
+from greencache.decorators.calls import CallNames
+from greencache.errors import UnsupportedFunctionError
 from greencache.typing import Key
 
 __all__ = ["BoundCachedFunction", "CacheInfo", "CachedFunction", "Manager"]
@@ -16,27 +16,18 @@ __all__ = ["BoundCachedFunction", "CacheInfo", "CachedFunction", "Manager"]
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 
+# In C, so that it costs a call next to nothing. To type checkers nothing, since its types are not these.
+if TYPE_CHECKING:
 
-class Manager(Protocol):
-    """What the decorators use of a CacheManager."""
+    class _Partial:
+        func: Any
+        args: tuple[Any, ...]
 
-    # Properties, so that a manager's methods may name and type their options as they like.
-    @property
-    def get_or_load(self) -> Callable[..., Any]:
-        """`get_or_load(key, loader, *, tags=(), **options)`: the value of `key`, loaded if need be."""
-        ...
+        def __new__(cls, *_: Any) -> Self: ...
 
-    @property
-    def refresh(self) -> Callable[..., Any]:
-        """`refresh(key, loader, *, tags=(), **options)`: the value of `key`, dropped and loaded anew."""
-        ...
-
-    @property
-    def invalidate(self) -> Callable[..., Any]:
-        """`invalidate(*keys, tags=())`: drop keys, and everything under tags, from every tier."""
-        ...
+else:
+    _Partial = functools.partial
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,76 +43,34 @@ class CacheInfo:
     misses: int
 
 
-class CachedFunction(Generic[P, R]):
+class CachedFunction(_Partial, Generic[P, R]):
     """A function whose results are kept by a cache manager. Made by `cached`.
 
     Calling it is calling the function, except that a kept result is returned without running it.
     """
 
-    # Slots for what a call touches: they are quicker than a dictionary that `update_wrapper` has updated.
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_calls",
-        "_get_or_load",
-        "_hit",
-        "_manager",
-        "_misses",
-        "_names",
-        "_options",
-        "_quick",
-        "_run",
-    )
+    __slots__ = ("_caller", "_names")
 
     __wrapped__: Callable[P, R]
     __name__: str
     __qualname__: str
+    _caller: Caller
 
-    def __init__(self, names: CallNames, manager: Any, options: Mapping[str, Any]) -> None:
+    def __new__(cls, names: CallNames, manager: Any, options: Mapping[str, Any], *_: Any) -> Self:
+        """Return what calls the caller's function: `functools.partial` does so without a frame of its own."""
+        caller = Caller(names, manager, options)
+        self: Self = super().__new__(cls, caller.call)
+        self._caller = caller
+        return self
+
+    def __init__(self, names: CallNames, manager: Any, options: Mapping[str, Any]) -> None:  # noqa: ARG002 -- see __new__
         functools.update_wrapper(self, names.target.function)
-        if not hasattr(manager, "get_or_load") and not callable(manager):
-            raise ConfigurationError(
-                f"expected cache_manager= as a CacheManager or a callable that returns one, got {manager!r}",
-            )
         self._names = names
-        self._manager = manager
-        self._options = dict(options)
-        # Bound once, not at every call.
-        self._quick = names.quick or names.name
-        self._run = self._load
-        self._get_or_load: Callable[..., Any] | None = None
-        self._hit: Callable[[Key], Any] = _no_hit
-        if self._has_fixed_manager:
-            self._hit = _hits_of(manager)
-            self._get_or_load = (
-                functools.partial(manager.get_or_load, **options) if options else manager.get_or_load
-            )
-        self._calls = 0
-        self._misses = 0
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return what the function returns for these arguments, now or when it was kept."""
-        # Counted without a lock: under the GIL no count is lost, without it perhaps a few.
-        self._calls += 1
-        try:
-            key, tags = self._quick(*args, **kwargs)
-        except Unremembered as found:
-            key, tags = found.named
-        except TypeError:  # an unhashable argument; if the arguments were wrong, this raises again
-            if self._names.quick is None:
-                raise
-            key, tags = self._names.name(*args, **kwargs)
-        # Before the loader is made and the options are passed on: a hit needs neither.
-        entry = self._hit(key)
-        if entry is not None:
-            hit: R = entry.value
-            return hit
-        loader = functools.partial(self._run, args, kwargs)
-        get_or_load = self._get_or_load or functools.partial(
-            self._manager_for(args).get_or_load, **self._options
-        )
-        value: R = get_or_load(key, loader, tags=tags) if tags else get_or_load(key, loader)
-        return value
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            """Return what the function returns for these arguments, now or when it was kept."""
 
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """Return the key under which the result of this call is kept.
@@ -153,32 +102,19 @@ class CachedFunction(Generic[P, R]):
         """
         if self._lacks_class(args):
             raise self._unknown_class()
-        self._calls += 1
-        key, tags = self._names.name(*args, **kwargs)
-        loader = functools.partial(self._run, args, kwargs)
-        options = {**self._options, "tags": tags} if tags else self._options
-        return cast("R", self._manager_for(args).refresh(key, loader, **options))
+        return cast("R", self._caller.refresh(args, kwargs))
 
     def cache_info(self) -> CacheInfo:
         """Return the hits and misses of this function in this process."""
-        misses = self._misses
-        return CacheInfo(hits=max(0, self._calls - misses), misses=misses)
-
-    def _load(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        self._misses += 1
-        target = self._names.target
-        result = target.function(*args, **kwargs)
-        refuse_used_up(result, target.name)
-        return result
+        misses = self._caller.misses
+        return CacheInfo(hits=max(0, self._caller.calls - misses), misses=misses)
 
     @property
     def _has_fixed_manager(self) -> bool:
-        return hasattr(self._manager, "get_or_load")
+        return self._caller.has_fixed_manager
 
     def _manager_for(self, args: tuple[Any, ...]) -> Manager:
-        if self._has_fixed_manager:
-            return cast("Manager", self._manager)
-        return cast("Manager", self._manager(*args[:1]) if self._names.target.receiver else self._manager())
+        return self._caller.manager_for(args)
 
     def _lacks_class(self, args: tuple[Any, ...]) -> bool:
         # From Python 3.13 on, `@classmethod` above this decorator binds calls, but not `key` and the like.
@@ -230,22 +166,27 @@ class CachedFunction(Generic[P, R]):
         return f"<{type(self).__name__} {self._names.target.name}>"
 
 
-class BoundCachedFunction(Generic[P, R]):
+class BoundCachedFunction(_Partial, Generic[P, R]):
     """A cached function together with its receiver: what looking up a cached method gives."""
 
-    __slots__ = ("__func__", "__self__")
+    __slots__ = ()
 
-    def __init__(self, function: CachedFunction[..., R], receiver: object) -> None:
-        self.__func__ = function
-        self.__self__ = receiver
+    @property
+    def __func__(self) -> Any:
+        return self.func
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return what the method returns for these arguments, now or when it was kept."""
-        return self.__func__(self.__self__, *args, **kwargs)
+    @property
+    def __self__(self) -> Any:
+        return self.args[0]
+
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            """Return what the method returns for these arguments, now or when it was kept."""
 
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """Return the key under which the result of this call is kept; see `CachedFunction.key`."""
-        return self.__func__.key(self.__self__, *args, **kwargs)
+        return cast("Key", self.__func__.key(self.__self__, *args, **kwargs))
 
     def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Drop the result of this call from every tier; see `CachedFunction.invalidate`."""
@@ -253,11 +194,11 @@ class BoundCachedFunction(Generic[P, R]):
 
     def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the method now and keep its result; see `CachedFunction.refresh`."""
-        return self.__func__.refresh(self.__self__, *args, **kwargs)
+        return cast("R", self.__func__.refresh(self.__self__, *args, **kwargs))
 
     def cache_info(self) -> CacheInfo:
         """Return the hits and misses of this method, over all its receivers in this process."""
-        return self.__func__.cache_info()
+        return cast("CacheInfo", self.__func__.cache_info())
 
     @property
     def __wrapped__(self) -> Callable[P, R]:
@@ -280,16 +221,3 @@ class BoundCachedFunction(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<bound {self.__func__!r} of {type(self.__self__).__qualname__}>"
-
-
-def _hits_of(manager: Any) -> Callable[[Key], Any]:
-    """Return what answers from L1 at once, if `get_or_load` says that it would do just that.
-
-    Not if somebody has put another `get_or_load` in its place, as subclasses and mocks do.
-    """
-    name = getattr(getattr(manager.get_or_load, "__func__", None), "hits_by", None)
-    return _no_hit if name is None else cast("Callable[[Key], Any]", getattr(manager, name))
-
-
-def _no_hit(_: Key) -> None:
-    return None

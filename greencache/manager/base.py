@@ -1,6 +1,6 @@
 """What all verbs share: the engine behind them, and their options."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 
 from greencache.engine import Engine
 from greencache.entry import Entry
@@ -24,7 +24,7 @@ class Verbs:
         self._engine = engine
         self._defaults = defaults
         # What an L1 hit touches, without a detour through the engine.
-        self._peek: Callable[[Key], Entry | None] = engine.peek
+        self._index: Mapping[Key, Entry] = engine.index
         self._counters = engine.memory_counters
         self._now = engine.clock.now
         self._bus = engine.bus

@@ -70,14 +70,14 @@ class MemoryTier:
         self._entries = MemoryEntries(
             size, max_entries, policy=policy, clock=self._clock, counters=self.counters
         )
-        index = self._entries.index
-        self.peek = index.get
-        """Returns the entry of a key, whatever its state, or `None`. A dict lookup is atomic: with the
-        interpreter lock, and by the dict's own lock in free-threaded builds."""
+        self.index: Mapping[Key, Entry] = self._entries.index
+        """The entries by key, whatever their state, to be looked at without the lock. A lookup is atomic:
+        with the interpreter lock, and by the dict's own lock in free-threaded builds."""
+        self.peek = self.index.get
         self._numbers = itertools.count(1)
         self._leases: dict[Key, list[int]] = {}
         self._revoked: dict[str, tuple[int, str]] = {}
-        inspection = MemoryInspection(index, self._leases, sizer, self._clock)
+        inspection = MemoryInspection(self._entries.index, self._leases, sizer, self._clock)
         self.scan_keys = inspection.scan_keys
         self.inspect_many = inspection.inspect_many
         after_fork_in_child(self._reset_after_fork)

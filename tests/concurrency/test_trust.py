@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from greencache import MISSING
+from greencache import MISSING, cached
 
 
 class Mending:
@@ -33,6 +33,37 @@ class Mending:
         return overtaken
 
 
+class Overtaken(dict):
+    """An index of L1 that is looked at by a function."""
+
+    def __init__(self, look):
+        super().__init__()
+        self.look = look
+
+    def __getitem__(self, key):
+        return self.look(key)
+
+
+def test_a_hit_of_a_decorated_function_is_not_proved_by_what_came_after_it(fleet):
+    """The same of the function that is compiled for its parameters."""
+    cache, other = fleet.cache(), fleet.elsewhere()
+    index = cache._index
+    cache._index = Overtaken(index.__getitem__)
+    versions = iter(["old", "new"])
+
+    @cached(cache_manager=cache, key="k", ttl=None)
+    def version():
+        return next(versions)
+
+    assert version() == "old"
+    assert version() == "old"
+    mending = Mending(cache)
+    other.invalidate("k")
+    cache._engine.stack.shared[0].tier.drop_many(["k"])
+    cache._index.look = mending.during(index.__getitem__)
+    assert version() == "new"
+
+
 @pytest.mark.parametrize("read", ["get", "mget"])
 def test_a_look_into_l1_is_not_proved_by_what_came_after_it(fleet, read):
     """The gap was mended, and L1 cleared, after the entry was found and before it was judged."""
@@ -41,7 +72,7 @@ def test_a_look_into_l1_is_not_proved_by_what_came_after_it(fleet, read):
     mending = Mending(cache)
     other.invalidate("k")
     cache._engine.stack.shared[0].tier.drop_many(["k"])
-    cache._peek = mending.during(cache._peek)
+    cache._index = Overtaken(mending.during(cache._index.__getitem__))
     memory = cache._engine.stack.memory
     memory.get_many = mending.during(memory.get_many)
     found = cache.get("k", MISSING) if read == "get" else cache.mget(["k"]).get("k", MISSING)
