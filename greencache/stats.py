@@ -120,6 +120,21 @@ class TierStats(_Countable):
     seconds: Seconds = 0.0
 
     @property
+    def removed(self) -> dict[str, int]:
+        """Why entries went, or did not come in: how many for each reason.
+
+        "size" and "count" are evictions, for too many bytes and for too many entries; "expired" were gone;
+        "dropped" were deleted or invalidated; "oversize" were too large to be stored at all.
+        """
+        return {
+            "size": self.evictions - self.count_evictions,
+            "count": self.count_evictions,
+            "expired": self.expired,
+            "dropped": self.drops,
+            "oversize": self.refused_sizes,
+        }
+
+    @property
     def lookups(self) -> int:
         """Keys looked up."""
         return self.hits + self.misses
@@ -188,7 +203,11 @@ class CacheStats:
         return {
             "hit_rate": self.hit_rate,
             "tiers": {
-                tier.name: {**dataclasses.asdict(stats), "hit_rate": stats.hit_rate}
+                tier.name: {
+                    **dataclasses.asdict(stats),
+                    "hit_rate": stats.hit_rate,
+                    "removed": stats.removed,
+                }
                 for tier, stats in self.tiers.items()
             },
             "loads": dataclasses.asdict(self.loads),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from greencache.aio.reads import AsyncReads
 from greencache.aio.writes import AsyncWrites
 from greencache.health import HealthReport
+from greencache.manager import L1
 from greencache.manager import CacheManager as BlockingManager
 from greencache.stats import CacheStats
 from greencache.tiers.base import Tier, TierUsage
@@ -66,6 +67,15 @@ class CacheManager(AsyncReads, AsyncWrites):
     async def refresh_view(self, name: str) -> bool:
         """Refresh a materialized view that L4 reads, while others go on reading it."""
         return await self._done(self.blocking.refresh_view, name)
+
+    @property
+    def l1(self) -> L1:
+        """This process's memory, for those who look after it; nothing of it is awaited.
+
+        Raises:
+            ConfigurationError: If this cache has no L1.
+        """
+        return self.blocking.l1
 
     async def get_stats(self) -> CacheStats:
         """Return the counts of this process so far."""

@@ -85,7 +85,15 @@ class Builder:
         if is_shared and not has_bus and max_staleness is not None:
             # Nobody tells this process what others have invalidated, so L1 asks that often instead.
             ttl = max_staleness if ttl is None else min(ttl, max_staleness)
-        return [MemoryTier(l1.size, max_entries=l1.max_entries, ttl=ttl, policy=l1.policy, clock=self._clock)]
+        tier = MemoryTier(
+            l1.size,
+            max_entries=l1.max_entries,
+            ttl=ttl,
+            policy=l1.policy,
+            count_hits=l1.count_hits,
+            clock=self._clock,
+        )
+        return [tier]
 
     def _redis_tiers(self) -> list[Tier]:
         tiers: list[Tier] = []

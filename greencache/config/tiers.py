@@ -34,6 +34,7 @@ class L1Config(Settings):
     max_entries: Count | None = None
     ttl: OptionalDuration = 60.0
     policy: EvictionPolicy = "default"
+    count_hits: bool = False
 
     @property
     def is_configured(self) -> bool:

@@ -12,6 +12,7 @@ from greencache.errors import ConfigurationError
 from greencache.events import Recorder
 from greencache.health import HealthReport
 from greencache.keys import check_key
+from greencache.manager.l1 import L1
 from greencache.manager.reads import Reads
 from greencache.manager.writes import Writes
 from greencache.options import EntryOptions
@@ -180,6 +181,18 @@ class CacheManager(Reads, Writes):
             TierUnavailableError: If it failed; the last good contents are kept.
         """
         return self._engine.refresh_view(name)
+
+    @property
+    def l1(self) -> L1:
+        """This process's memory: `pin(key)`, `unpin(key)`, `pins`, `top(n, by="hits")`.
+
+        Raises:
+            ConfigurationError: If this cache has no L1.
+        """
+        memory = self._engine.stack.memory
+        if memory is None:
+            raise ConfigurationError("expected a cache with an L1, got one that keeps nothing in memory")
+        return L1(memory)
 
     def get_stats(self) -> CacheStats:
         """Return the counts of this process so far; subtract two to see what happened between."""

@@ -4,6 +4,7 @@ from greencache.clock import Clock
 from greencache.entry import Entry, State, judge
 from greencache.policies import Order, order_named
 from greencache.stats import TierCounters
+from greencache.tiers.pins import Pins
 from greencache.tiers.tag_index import TagIndex
 from greencache.typing import Key
 
@@ -38,11 +39,13 @@ class MemoryEntries:
         self._counters = counters
         self.index: dict[Key, Entry] = {}
         """Never replaced, so that its methods may be bound once."""
+        self.pins = Pins(size, max_entries)
         self.clear()
 
     def clear(self) -> None:
         """Forget everything, whatever state it is in."""
         self.index.clear()
+        self.pins.clear()
         self.order: Order = order_named(self._policy, self._size)
         self.tagged = TagIndex()
         self._ordered_size: float = self._size
@@ -51,7 +54,11 @@ class MemoryEntries:
     @property
     def weight(self) -> int:
         """About how many bytes all entries take."""
-        return int(self.order.currsize)
+        return int(self.order.currsize) + self.pins.weight
+
+    def weight_of(self, key: Key) -> int:
+        """Return about how many bytes an entry takes; 0 if it is not there."""
+        return self.pins.weight_of(key) or int(self.order.weight_of(key))
 
     def store(self, key: Key, entry: Entry, weight: int) -> bool:
         """Store an entry, after making room for it, and return whether it was small enough.
@@ -70,34 +77,76 @@ class MemoryEntries:
         if old is not None:
             self.tagged.remove(key, old)
         self.index[key] = entry
-        self.order.add(key, entry, weight)
+        self._place(key, entry, weight)
         self.tagged.add(key, entry)
         return True
+
+    def pin(self, key: Key) -> bool:
+        """Keep what is stored under a key from being evicted, and return whether it is there and kept."""
+        self.pins.want(key)
+        self._place_anew(key)
+        return key in self.pins
+
+    def unpin(self, key: Key) -> bool:
+        """Let a key be evicted again, and return whether it was kept from that."""
+        was_pinned = key in self.pins
+        self.pins.unwant(key)
+        self._place_anew(key)
+        return was_pinned
 
     def remove(self, key: Key) -> bool:
         """Remove an entry and return whether it was there."""
         entry = self.index.pop(key, None)
         if entry is None:
             return False
-        self.order.discard(key)
+        if self.pins.weight and self.pins.release(key):
+            self._fit_order_beside_pins()
+        else:
+            self.order.discard(key)
         self.tagged.remove(key, entry)
         return True
 
-    def sweep_when_due(self) -> None:
-        """Remove what is gone, once for as many writes as there are entries: constant work a write."""
+    def sweep_when_due(self) -> bool:
+        """Remove what is gone, once for as many writes as there are entries: constant work a write.
+
+        Returns:
+            Whether it was due.
+        """
         self._writes_until_sweep -= 1
         if self._writes_until_sweep > 0:
-            return
+            return False
         now = self._clock.now()
         gone = [key for key, entry in self.index.items() if judge(entry, now) is State.GONE]
         for key in gone:
             self.remove(key)
         self._counters.expired += len(gone)
         self._writes_until_sweep = max(_LEAST_SWEEP, len(self.index))
+        return True
+
+    def _place(self, key: Key, entry: Entry, weight: int) -> None:
+        """Give an entry to the order, or keep it from that if it is to be pinned."""
+        pins = self.pins
+        if pins.wanted and pins.takes(key, weight):
+            self.order.discard(key)
+            pins.hold(key, weight)
+            self._fit_order_beside_pins()
+            return
+        if pins.weight and pins.release(key):
+            self._fit_order_beside_pins()
+        self.order.add(key, entry, weight)
+
+    def _place_anew(self, key: Key) -> None:
+        """Bring an entry to its place after what is wanted of its key has changed."""
+        entry = self.index.get(key)
+        weight = self.weight_of(key)
+        if entry is not None and self.pins.takes(key, weight) != (key in self.pins):
+            self._place(key, entry, weight)
 
     def _make_room(self, key: Key, weight: int) -> None:
-        order = self.order
-        while order.currsize - order.weight_of(key) + weight > self._size:
+        # There is something to evict: pinned entries take half at most, and a new one an eighth.
+        order, pins = self.order, self.pins
+        room = self._size - weight - (pins.weight - pins.weight_of(key) if pins.weight else 0)
+        while order.currsize - order.weight_of(key) > room:
             self._evict()
         if len(self.index) == self._max_entries and key not in self.index:
             self._evict()
@@ -108,6 +157,11 @@ class MemoryEntries:
             self._fit_order()
         self.remove(self.order.evict())  # type: ignore[arg-type]  # an order returns the keys it was given
         self._counters.evictions += 1
+
+    def _fit_order_beside_pins(self) -> None:
+        """Tell the order how much room is left to it."""
+        self._ordered_size = self._size - self.pins.weight
+        self.order.resize(self._ordered_size)
 
     def _fit_order(self) -> None:
         """Tell the order that it is full with what it holds, however many bytes the entries might take.
