@@ -41,7 +41,7 @@ class GraphEntry(Entry):
     @property
     def value(self) -> Any:
         """A copy; made by the classes' own `__deepcopy__`, if they have one."""
-        return copy.deepcopy(self.kept)
+        return _copied(self.kept, GraphEntry)
 
 
 class Keeper(Protocol):
