@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from greencache.outbox.watcher import TableWatcher as TableWatcher
     from greencache.strategies import CacheAside as CacheAside
     from greencache.strategies import WriteThrough as WriteThrough
+    from greencache.tiers.view_policy import RefreshPolicy as RefreshPolicy
     from greencache.tiers.view_spec import ViewSpec as ViewSpec
     from greencache.typing import MISSING as MISSING
     from greencache.typing import NOT_MODIFIED as NOT_MODIFIED
@@ -64,6 +65,7 @@ _HOMES = {
     "MISSING": "greencache.typing",
     "NOT_MODIFIED": "greencache.typing",
     "RedisManager": "greencache.backends.redis",
+    "RefreshPolicy": "greencache.tiers.view_policy",
     "TableWatch": "greencache.outbox.watcher",
     "TableWatcher": "greencache.outbox.watcher",
     "TierUnavailableError": "greencache.errors",
@@ -98,6 +100,7 @@ __all__ = [
     "LoadTimeoutError",
     "NotReplicatedError",
     "RedisManager",
+    "RefreshPolicy",
     "SharedValueError",
     "TableWatch",
     "TableWatcher",

@@ -124,6 +124,18 @@ class Coherence:
             outcomes.append(self._restamp(tags, Dropped()))
         return self._finish(*outcomes, durable=durable)
 
+    def forget_refreshed(self, keys: list[Key], patterns: list[Pattern]) -> None:
+        """Forget keys that have other rows in a view by now, everywhere but in the view.
+
+        Raises:
+            InvalidationPending: If a tier could not be reached, after all that could be done was done.
+        """
+        outcomes = [self._drop_matching(pattern, is_refresh=True) for pattern in patterns]
+        if keys:
+            outcome = self._strategy.drop(self._stack, keys, is_refresh=True)
+            outcomes.append(self._announce_keys(keys, outcome))
+        self._finish(*outcomes)
+
     def drop_everything(self, *, durable: bool = False) -> None:
         """Forget the whole namespace, and nothing else."""
         outcome = Dropped()
@@ -133,8 +145,8 @@ class Coherence:
                 outcome.note(tier, tier.drop_matching(_EVERYTHING))
         self._finish(self._restamp([NAMESPACE], outcome), durable=durable)
 
-    def _drop_matching(self, pattern: Pattern) -> Dropped:
-        outcome = self._strategy.drop_matching(self._stack, pattern)
+    def _drop_matching(self, pattern: Pattern, *, is_refresh: bool = False) -> Dropped:
+        outcome = self._strategy.drop_matching(self._stack, pattern, is_refresh=is_refresh)
         self._flights.detach_where(pattern.matches)
         self._waiters.wake_all()
         message = Message(MessageKind.MATCH, pattern=pattern.text)

@@ -11,7 +11,7 @@ from greencache.changes import ChangeApplier
 from greencache.clock import Clock, SystemClock
 from greencache.coherence import Coherence
 from greencache.entry import Entry, present
-from greencache.errors import ConfigurationError, InvalidArgumentError
+from greencache.errors import ConfigurationError
 from greencache.events import NullRecorder, Recorder
 from greencache.health import HealthReport, count, examine, measure, refuse_unless_up
 from greencache.isolation import keeper_of
@@ -24,13 +24,14 @@ from greencache.receiver import Receiver
 from greencache.stamps import NAMESPACE, StampTable
 from greencache.stats import CacheStats, TierCounters
 from greencache.strategies import CacheAside, Strategy
-from greencache.tiers.base import Landing, Refreshable, Tier, TierUsage
+from greencache.tiers.base import Landing, Tier, TierUsage
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.installer import Installer
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.pending import Pending
 from greencache.tiers.stack import Stack, sorted_tiers
 from greencache.typing import BatchLoader, CacheTier, Key, Loader, Seconds, Writer
+from greencache.upkeep import Upkeep
 
 __all__ = ["Engine"]
 
@@ -120,6 +121,7 @@ class Engine:
             recorder=self.recorder,
         )
         self._changes = ChangeApplier(self.stack, self._coherence)
+        self._upkeep = Upkeep(self.stack.chores, clock=self.clock, recorder=self.recorder)
         for each in self.stack.shared:
             if isinstance(each.tier, Landing):
                 each.tier.on_landed = self._coherence.announce_landed
@@ -225,12 +227,14 @@ class Engine:
         self.bus.start(self._receiver.receive, self._host)
         self._outbox.start(self._changes)
         self._installer.attempt()
+        self._upkeep.start()
 
     def initialize(self, *, strict: bool) -> None:
         """Connect to all servers and start."""
         self.bus.start(self._receiver.receive, self._host)
         self._installer.install()
         self._outbox.start(self._changes)
+        self._upkeep.start()
         self.bus.wait_joined(_LONGEST_JOIN)
         report = self.health()
         if strict:
@@ -250,17 +254,11 @@ class Engine:
 
     def refresh_view(self, name: str) -> bool:
         """Make the contents of a view anew, and return whether this call has done it."""
-        known: list[str] = []
-        for guarded in self.stack.shared:
-            tier = guarded.tier
-            if isinstance(tier, Refreshable):
-                if name in tier.views:
-                    return tier.refresh(name).is_done
-                known.extend(tier.views)
-        raise InvalidArgumentError(f"expected one of the views {known}, got {name!r}")
+        return self._changes.refresh_view(name)
 
     def close(self) -> None:
         """Finish background reloads, stop listening, and close the tiers."""
+        self._upkeep.close()
         self._outbox.close()
         self.reader.close()
         self.bus.close()

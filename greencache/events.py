@@ -31,6 +31,7 @@ class EventKind(enum.StrEnum):
     OUTBOX_BACK = "outbox_back"
     OUTBOX_LATE = "outbox_late"
     SERVER_CHANGED = "server_changed"
+    REFRESH_FAILED = "refresh_failed"
     FEATURE_MISSING = "feature_missing"
     BACKGROUND_FAILED = "background_failed"
 

@@ -36,6 +36,7 @@ _LEVEL_OF: Final[Mapping[EventKind, str]] = {
     EventKind.OUTBOX_BACK: "info",
     EventKind.OUTBOX_LATE: "warning",
     EventKind.SERVER_CHANGED: "warning",
+    EventKind.REFRESH_FAILED: "warning",
     EventKind.FEATURE_MISSING: "warning",
     EventKind.BACKGROUND_FAILED: "error",
 }

@@ -21,6 +21,7 @@ DOORS = {
     "tenacity": ("backends/retry.py",),
     "structlog": ("log.py",),
     "cachetools": ("policies/",),
+    "cronsim": ("tiers/view_policy.py",),
     "msgspec": ("codecs/", "bus/stream.py"),
 }
 

@@ -1,6 +1,8 @@
 """The outbox of one namespace: who may read it, and what is in it."""
 
 import dataclasses
+import itertools
+from collections.abc import Sequence
 
 from greencache.backends.postgres import PostgresManager
 from greencache.backends.postgres_errors import StatementRefusedError
@@ -59,6 +61,8 @@ class Page:
         rows: By what they are forgotten: transaction and number.
         keys, tags, patterns: What they name, each once.
         is_everything: Whether one of them is for the whole namespace.
+        refreshed: Keys that have another row in a view by now.
+        refreshed_patterns: Patterns of such keys.
         lag: Seconds that the one that has waited longest has.
         is_last: Whether nothing else was visible.
     """
@@ -69,6 +73,8 @@ class Page:
     tags: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
     is_everything: bool = False
+    refreshed: tuple[str, ...] = ()
+    refreshed_patterns: tuple[str, ...] = ()
     lag: Seconds = 0.0
     is_last: bool = True
 
@@ -144,14 +150,17 @@ class Outbox:
         snapshot, total, *_ = found[0]
         if total is None:
             return Page(snapshot=snapshot)
-        _, _, xacts, ids, ages, keys, tags, patterns, everything = zip(*found, strict=True)
+        _, _, xacts, ids, ages, keys, tags, patterns, everything, refreshes = zip(*found, strict=True)
+        told = [not is_refresh for is_refresh in refreshes]
         return Page(
             snapshot=snapshot,
             rows=tuple(zip(xacts, ids, strict=True)),
-            keys=_merged(keys),
-            tags=_merged(tags),
-            patterns=_merged(patterns),
+            keys=_merged(keys, told),
+            tags=_merged(tags, told),
+            patterns=_merged(patterns, told),
             is_everything=any(everything),
+            refreshed=_merged(keys, refreshes),
+            refreshed_patterns=_merged(patterns, refreshes),
             lag=max(ages),
             is_last=len(found) == total < _MOST_ROWS,
         )
@@ -171,5 +180,5 @@ class Outbox:
         return len(session.fetch(self.manager.statement("outbox/collapse"), {"age": age}))
 
 
-def _merged(columns: tuple[list[str], ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for names in columns for name in names))
+def _merged(columns: Sequence[list[str]], chosen: Sequence[bool]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for names in itertools.compress(columns, chosen) for name in names))

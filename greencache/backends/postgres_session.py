@@ -1,7 +1,8 @@
 """One transaction on one connection, and what a health check finds."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -9,6 +10,7 @@ import psycopg
 from greencache.backends.postgres_connection import BoundedConnection
 from greencache.backends.postgres_errors import translated
 from greencache.backends.postgres_sql import Statement
+from greencache.typing import Seconds
 
 __all__ = ["Params", "PostgresHealth", "PostgresSession", "Row"]
 
@@ -36,6 +38,28 @@ class PostgresSession:
     def execute(self, query: Statement, params: Params = None) -> int:
         """Run a statement, or several without parameters, and return how many rows it touched."""
         return self._run(lambda cursor: cursor.rowcount, query, params)
+
+    @contextlib.contextmanager
+    def transaction(self, timeout: Seconds) -> Iterator[None]:
+        """Do what is in the block together or not at all.
+
+        Args:
+            timeout: Seconds that a statement takes at most.
+        """
+        try:
+            with self._connection.transaction():
+                milliseconds = str(max(1, round(timeout * 1000)))
+                self.fetch(b"select set_config('statement_timeout', %s, true)", [milliseconds])
+                yield
+        except psycopg.Error as error:
+            raise translated(error, self._where, self._connection) from error
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler is in between, so that nothing lasts for a session; costs a round trip."""
+        # A pooler makes numbers up for its clients.
+        [(pid,)] = self.fetch(b"select pg_backend_pid()")
+        return bool(pid != self._connection.info.backend_pid)
 
     def _run(self, take: Callable[[psycopg.Cursor[Row]], T], query: Statement, params: Params) -> T:
         try:

@@ -158,6 +158,8 @@ class Builder:
             clock=self._clock,
             counters=TierCounters(),
             recorder=self._recorder,
+            announces=config.listen,
+            poll_interval=config.poll_interval,
         )
         return [view, table]
 

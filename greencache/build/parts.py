@@ -57,7 +57,10 @@ def view_specs_of(config: L4Config) -> list[ViewSpec]:
             columns=view.key_columns,
             value=view.value,
             max_age=view.max_age,
+            when_old=view.when_old,
             query=view.query,
+            refresh=None if view.refresh is None else view.refresh.policy(),
+            after=view.after,
         )
         for view in config.views
     ]

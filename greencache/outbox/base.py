@@ -18,12 +18,16 @@ class Change:
         tags: Tags.
         patterns: Patterns, as text.
         is_everything: Whether it is the whole namespace.
+        refreshed: Keys that have another row in a view; the view itself need not forget them.
+        refreshed_patterns: Patterns of such keys, as text.
     """
 
     keys: tuple[Key, ...] = ()
     tags: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
     is_everything: bool = False
+    refreshed: tuple[Key, ...] = ()
+    refreshed_patterns: tuple[str, ...] = ()
 
 
 class ChangeSink(Protocol):

@@ -1,6 +1,6 @@
 """Reads the outbox to its end, and hands what it says to the cache."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from greencache.backends.postgres_outbox import START, Outbox, Page, Position
 from greencache.backends.postgres_session import PostgresSession
@@ -96,14 +96,20 @@ def _change(page: Page) -> Change:
     if page.is_everything:
         return Change(is_everything=True)
     return Change(
-        keys=tuple(name for name in page.keys if _is_valid(check_key, name)),
-        tags=tuple(name for name in page.tags if _is_valid(check_tag, name)),
-        patterns=tuple(name for name in page.patterns if _is_valid(Pattern, name)),
+        keys=_valid(check_key, page.keys),
+        tags=_valid(check_tag, page.tags),
+        patterns=_valid(Pattern, page.patterns),
+        refreshed=_valid(check_key, page.refreshed),
+        refreshed_patterns=_valid(Pattern, page.refreshed_patterns),
     )
 
 
+def _valid(check: Callable[[str], object], names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that a cache could hold; what was written by hand must not stop the others."""
+    return tuple(name for name in names if _is_valid(check, name))
+
+
 def _is_valid(check: Callable[[str], object], name: str) -> bool:
-    """Return whether a cache could hold a name; what was written by hand must not stop the others."""
     try:
         check(name)
     except InvalidKeyError:

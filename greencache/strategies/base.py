@@ -189,23 +189,29 @@ class Strategy(abc.ABC):
             writer: Writes to the source; what it raises is raised unchanged, and no tier was touched.
         """
 
-    def drop(self, stack: Stack, keys: list[Key]) -> Dropped:
+    def drop(self, stack: Stack, keys: list[Key], *, is_refresh: bool = False) -> Dropped:
         """Remove entries from the deepest tier upward.
 
         Whoever still carries an old value up has read it below before the drop there, so its leases above
         were taken before the drops above, which void them.
+
+        Args:
+            stack: The tiers.
+            keys: What to remove.
+            is_refresh: Whether a view has other rows by now, from which nothing need be removed then: that
+                was the drop there.
         """
         outcome = Dropped()
-        for tier in reversed(stack.shared):
+        for tier in reversed(stack.above_views if is_refresh else stack.shared):
             outcome.note(tier, tier.drop_many(keys))
         if stack.memory is not None:
             outcome.note(stack.memory, stack.memory.drop_many(keys))
         return outcome
 
-    def drop_matching(self, stack: Stack, pattern: Pattern) -> Dropped:
-        """Remove entries whose keys match, from the deepest tier upward."""
+    def drop_matching(self, stack: Stack, pattern: Pattern, *, is_refresh: bool = False) -> Dropped:
+        """Remove entries whose keys match, from the deepest tier upward; `is_refresh` as of `drop`."""
         outcome = Dropped()
-        for tier in reversed(stack.shared):
+        for tier in reversed(stack.above_views if is_refresh else stack.shared):
             outcome.note(tier, tier.drop_matching(pattern))
         if stack.memory is not None:
             outcome.note(stack.memory, stack.memory.drop_matching(pattern))

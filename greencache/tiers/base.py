@@ -11,6 +11,7 @@ from greencache.keys import Pattern
 from greencache.stats import TierCounters
 from greencache.tiers.inspection import Inspection
 from greencache.typing import CacheTier, Key, Seconds
+from greencache.upkeep import Chore
 
 __all__ = [
     "LEASE_TTL",
@@ -175,6 +176,16 @@ class Refreshed(Protocol):
         """Whether this attempt has refreshed it; otherwise another one is under way."""
         ...
 
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Keys that have other rows by now."""
+        ...
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Patterns of keys that may have."""
+        ...
+
 
 StampSeed: TypeAlias = Callable[[list[str]], Mapping[str, str]]
 """Returns what a deeper tier says are the stamps of tags, as far as it can be reached."""
@@ -237,6 +248,16 @@ class Installable(Protocol):
 
     def install(self) -> None:
         """Make what it needs, unless it is there."""
+        ...
+
+
+@runtime_checkable
+class Kept(Protocol):
+    """A tier for which something has to be done now and then."""
+
+    @property
+    def chores(self) -> Sequence[Chore]:
+        """What."""
         ...
 
 

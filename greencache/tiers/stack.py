@@ -6,10 +6,11 @@ from typing import Protocol
 from greencache.clock import Clock
 from greencache.entry import Entry
 from greencache.errors import ConfigurationError, InvalidOptionError
-from greencache.tiers.base import StampStore, Tier
+from greencache.tiers.base import Kept, Refreshable, StampStore, Tier
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.typing import CacheTier, Seconds
+from greencache.upkeep import Chore
 
 __all__ = ["Stack", "Trust", "sorted_tiers"]
 
@@ -64,6 +65,11 @@ class Stack:
             return ()
         return tuple(tier for tier in self.shared if tier.name < self.authority.name)
 
+    @property
+    def above_views(self) -> tuple[GuardedTier, ...]:
+        """The shared tiers that may hold copies of a view's rows, and are no views themselves."""
+        return tuple(tier for tier in self.shared if not isinstance(tier.tier, Refreshable))
+
     def host_identity(self) -> str:
         """Return what tells the shared tiers above the authority from all others; empty if not known."""
         names = [tier.identity() for tier in self.ahead_of_authority]
@@ -116,6 +122,11 @@ class Stack:
         if tier.ttl is None or tier.name >= deepest:
             return entry
         return entry.retained(self.clock.now() + tier.ttl)
+
+    @property
+    def chores(self) -> list[Chore]:
+        """What has to be done now and then for the tiers."""
+        return [chore for each in self.shared if isinstance(each.tier, Kept) for chore in each.tier.chores]
 
     def close(self) -> None:
         """Close every tier."""

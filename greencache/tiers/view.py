@@ -7,18 +7,20 @@ from typing import Any
 
 from greencache.backends.breaker import Breaker
 from greencache.backends.postgres import PostgresManager
-from greencache.backends.postgres_view import Refresh
+from greencache.backends.postgres_view_refresh import Refresh
 from greencache.clock import Clock
 from greencache.entry import Entry
-from greencache.errors import InvalidArgumentError, TierUnavailableError
+from greencache.errors import TierUnavailableError
 from greencache.events import Recorder
 from greencache.keys import Pattern, storage_text
 from greencache.stats import TierCounters
 from greencache.tiers.base import Lease, Status, TierHealth, TierUsage
 from greencache.tiers.view_inspection import ViewInspection
+from greencache.tiers.view_keeper import ViewKeeper
 from greencache.tiers.view_source import ViewSource, sorted_by_view
 from greencache.tiers.view_spec import ViewSpec
 from greencache.typing import CacheTier, Key, Seconds
+from greencache.upkeep import Chore
 
 __all__ = ["Refresh", "ViewSpec", "ViewTier"]
 
@@ -41,7 +43,13 @@ class ViewTier:
         namespace: The namespace that drops are recorded for.
         clock: The clock that entry times are in.
         counters: Counts what happens here.
-        recorder: Is told of views that cannot be read.
+        recorder: Is told of views that cannot be read, or not refreshed.
+        announces: Whether the outbox of the namespace is read, into which it is written what a refresh has
+            changed.
+        poll_interval: Seconds between two looks for changes of what the views are made of.
+
+    Raises:
+        ConfigurationError: If the views do not fit together.
     """
 
     name = CacheTier.L4
@@ -57,6 +65,8 @@ class ViewTier:
         clock: Clock,
         counters: TierCounters,
         recorder: Recorder,
+        announces: bool = True,
+        poll_interval: Seconds = 1.0,
     ) -> None:
         self.counters = counters
         self._manager = manager
@@ -65,6 +75,17 @@ class ViewTier:
             ViewSource(spec, manager, namespace=namespace, clock=clock, counters=counters, recorder=recorder)
             for spec in specs
         )
+        self._keeper = ViewKeeper(
+            manager,
+            self._sources,
+            namespace=namespace,
+            recorder=recorder,
+            announces=announces,
+            poll_interval=poll_interval,
+        )
+        schedule = self._keeper.schedule
+        self.chores: tuple[Chore, ...] = (schedule,) if schedule.is_wanted else ()
+        self.install = self._keeper.install
         inspection = ViewInspection(manager, specs, namespace=namespace, clock=clock)
         self.scan_keys, self.inspect_many = inspection.scan_keys, inspection.inspect_many
 
@@ -126,7 +147,9 @@ class ViewTier:
         Args:
             view: Its name as in the spec.
         """
-        self._drop_like(self._sources if view is None else [self._source(view)], _EVERYTHING)
+        if view is not None:
+            self._keeper.check_known(view)
+        self._drop_like((each for each in self._sources if view in (None, each.spec.name)), _EVERYTHING)
 
     def _drop_like(self, sources: Iterable[ViewSource], pattern: Pattern) -> int:
         views = sorted({source.spec.name for source in sources})
@@ -139,18 +162,6 @@ class ViewTier:
         self._manager.fetch(self._manager.statement(name), {"namespace": self._namespace, **columns})
 
     # -- the views themselves --------------------------------------------------------------------------
-
-    def install(self) -> None:
-        """Create the schema, and the views whose spec has a query, unless they are there.
-
-        Raises:
-            ConfigurationError: The database refuses a query, or its key columns are not unique.
-            TierUnavailableError: The server did not answer in time.
-        """
-        self._manager.ensure_schema()
-        for source in self._sources:
-            if source.spec.query is not None:
-                self.create_view(source.spec.name, source.spec.query)
 
     def create_view(self, view: str, query: str, *, timeout: Seconds = 60.0) -> bool:
         """Create a view with its unique index unless they exist, and return whether the view was created.
@@ -166,15 +177,12 @@ class ViewTier:
             ConfigurationError: The database refuses the query, or its key columns are not unique.
             TierUnavailableError: The server did not answer in time.
         """
-        source = self._source(view)
-        is_new = source.view.create(query, timeout)
-        source.look_again()
-        return is_new
+        return self._keeper.create(view, query, timeout)
 
     @property
     def views(self) -> tuple[str, ...]:
         """The names of its views."""
-        return tuple(source.spec.name for source in self._sources)
+        return self._keeper.views
 
     def refresh(
         self, view: str, *, concurrently: bool = True, timeout: Seconds = 60.0, lock_timeout: Seconds = 2.0
@@ -190,16 +198,9 @@ class ViewTier:
         Raises:
             TierUnavailableError: It failed; the last good contents are kept.
         """
-        source = self._source(view)
-        refresh = source.view.refresh(concurrently=concurrently, timeout=timeout, lock_timeout=lock_timeout)
-        source.look_again()
-        return refresh
-
-    def _source(self, view: str) -> ViewSource:
-        for source in self._sources:
-            if source.spec.name == view:
-                return source
-        raise InvalidArgumentError(f"expected view as one of {list(self.views)}, got {view!r}")
+        return self._keeper.refresh(
+            view, concurrently=concurrently, timeout=timeout, lock_timeout=lock_timeout
+        )
 
     # -- the rest --------------------------------------------------------------------------------------
 

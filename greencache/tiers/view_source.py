@@ -14,31 +14,34 @@ from greencache.events import Event, EventKind, Recorder
 from greencache.keys import restore_text, storage_text
 from greencache.stats import TierCounters
 from greencache.tiers.view_spec import ViewSpec, can_be
+from greencache.tiers.view_state import ViewState, complaint
 from greencache.typing import CacheTier, Key, Seconds
 
-__all__ = ["ViewSource", "ViewState", "sorted_by_view"]
+__all__ = ["ViewSource", "sorted_by_view"]
 
 _LOOK_AGAIN_AFTER: Seconds = 5.0
 """How long a view that cannot be read is left alone."""
+_STALE_FOR: Seconds = 1.0
+"""How long the tiers above keep what is served although it is too old."""
 _BAD_VALUE = ("22", "23")
 """Classes of SQLSTATE for a value that a type does not take."""
 
 _Wanted = Mapping[Key, tuple[str | None, ...]]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ViewState:
-    """How a view is doing.
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a view that can be read.
 
     Args:
-        problem: Why it is not read; empty if it is.
-        age: Seconds since its last refresh through greencache began; `None` if there was none.
-        dropped: Keys and patterns that it does not answer until the next refresh.
+        layout: What it looks like.
+        query: Reads its rows.
+        live: Reads the same rows from its sources, if that is done when it is too old.
     """
 
-    problem: str = ""
-    age: Seconds | None = None
-    dropped: int = 0
+    layout: ViewLayout
+    query: Statement
+    live: Statement | None
 
 
 def sorted_by_view(
@@ -85,13 +88,13 @@ class ViewSource:
         self._clock = clock
         self._counters = counters
         self._recorder = recorder
-        self._known: tuple[ViewLayout, Statement] | None = None
+        self._known: _Known | None = None
         self._problem = ""
         self._look_after = -math.inf
 
     # -- what the view looks like ----------------------------------------------------------------------
 
-    def layout(self) -> tuple[ViewLayout, Statement] | None:
+    def layout(self) -> _Known | None:
         """Return the view's layout and how to read it, or `None` if it cannot be read.
 
         Raises:
@@ -105,8 +108,13 @@ class ViewSource:
                 self._give_up(layout.problem)
             else:
                 self._problem = ""
-                self._known = (layout, self.view.reading(layout))
+                self._known = self._read_by(layout)
         return self._known
+
+    def _read_by(self, layout: ViewLayout) -> _Known:
+        query = self.spec.query if self.spec.when_old == "query" else None
+        live = None if query is None else self.view.reading(layout, query.rstrip("; \n"))
+        return _Known(layout, self.view.reading(layout), live)
 
     def look_again(self) -> None:
         """Forget what is known: the view has changed."""
@@ -121,16 +129,11 @@ class ViewSource:
         """
         self.look_again()
         self.layout()
-        names = {"view": self.spec.name, "namespace": self._namespace}
-        [(age, dropped)] = self._manager.fetch(self._manager.statement("views/status"), names)
-        return ViewState(problem=self._problem or self._age_problem(age), age=age, dropped=dropped)
-
-    def _age_problem(self, age: Seconds | None) -> str:
-        limit = self.spec.max_age
-        if limit is None or (age is not None and age < limit):
-            return ""
-        known = "never refreshed through greencache" if age is None else f"{age:.0f} s old"
-        return f"expected {self.spec.name} to be at most {limit:g} s old, got it {known}: refresh it"
+        names = {"view": self.spec.name, "namespace": self._namespace, "name": self.view.spelled}
+        [row] = self._manager.fetch(self._manager.statement("views/status"), names)
+        *columns, oldest = row
+        state = ViewState(self._problem, *columns)
+        return dataclasses.replace(state, problem=state.problem or complaint(self.spec, state, oldest))
 
     def _give_up(self, problem: str) -> None:
         self._known = None
@@ -154,14 +157,26 @@ class ViewSource:
         known = self.layout()
         if known is None:
             return {}
-        layout, query = known
+        layout, query = known.layout, known.query
         types = [layout.types[column] for column in self.spec.key_columns]
         possible = {
             key: texts
             for key, texts in wanted.items()
             if all(text is not None and can_be(text, kind) for text, kind in zip(texts, types, strict=True))
         }
-        return self._entries(self._rows(query, possible))
+        rows = self._rows(query, possible)
+        if known.live is not None:
+            age = 1 + len(types)
+            old = {restore_text(row[0]) for row in rows if self._is_too_old(row[age])}
+            if old:
+                rows = [row for row in rows if restore_text(row[0]) not in old]
+                asked = self._rows(known.live, {key: possible[key] for key in old})
+                rows += [(*row[:age], 0.0, *row[age + 1 :]) for row in asked]
+        return self._entries(rows)
+
+    def _is_too_old(self, age: Seconds | None) -> bool:
+        limit = self.spec.max_age
+        return limit is not None and (age is None or age >= limit)
 
     def scan_keys(self, timeout: Seconds) -> Iterator[list[Key]]:
         """Yield the keys of all rows, batch by batch, in a transaction that lasts as long as this.
@@ -175,7 +190,7 @@ class ViewSource:
         known = self.layout()
         if known is None:
             return
-        for rows in self.view.scan(known[0], timeout):
+        for rows in self.view.scan(known.layout, timeout):
             # Where a key column is null, there is no key that the row could be read by.
             keys = [self.spec.key_of(row) for row in rows if None not in row]
             yield [key for key in keys if key is not None]
@@ -241,4 +256,6 @@ class ViewSource:
         left = math.inf if self.spec.ttl is None else self.spec.ttl
         if self.spec.max_age is None:
             return left
-        return min(left, self.spec.max_age - age) if age is not None else 0.0
+        if self._is_too_old(age):
+            return min(left, _STALE_FOR) if self.spec.when_old == "serve" else 0.0
+        return min(left, self.spec.max_age - (age or 0.0))

@@ -5,11 +5,12 @@ import datetime as dt
 import decimal
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from greencache.errors import ConfigurationError, InvalidKeyError
-from greencache.keys import Template
+from greencache.keys import Pattern, Template
 from greencache.options import check_duration
+from greencache.tiers.view_policy import RefreshPolicy
 from greencache.typing import Key, Seconds
 
 __all__ = ["ViewSpec"]
@@ -42,8 +43,12 @@ class ViewSpec:
         row: Makes the value of the columns, given by name: a dataclass, for example; its fields are the
             columns if `value` is not given.
         ttl: Seconds that the tiers above may keep what was read; `None` for as long as they like.
-        query: The SELECT that the view is created with if it is not there; `None` for a view of yours.
-        max_age: Seconds after its last refresh from which on the view is not read; `None` for any age.
+        query: The SELECT that the view is created with if it is not there; `None` for one of your own.
+        max_age: Seconds after its last refresh from which on the view is too old; `None` for any age.
+        when_old: What becomes of a key then: "load", it is absent and so loaded; "query", the query is run
+            for it; "serve", it is answered all the same, and the tiers above ask again each second.
+        refresh: When it is refreshed by itself; `None` for by hand only.
+        after: Other views of the cache that it is made of: these are created and refreshed before it.
 
     Raises:
         ConfigurationError: If these do not fit together.
@@ -57,6 +62,9 @@ class ViewSpec:
     ttl: Seconds | None = None
     max_age: Seconds | None = None
     query: str | None = None
+    when_old: Literal["load", "query", "serve"] = "load"
+    refresh: RefreshPolicy | None = None
+    after: Sequence[str] = ()
     keys: Template = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +85,22 @@ class ViewSpec:
         for name in ("ttl", "max_age"):
             if getattr(self, name) is not None:
                 check_duration(name, getattr(self, name))
+        self._check_refreshing()
+
+    def _check_refreshing(self) -> None:
+        if self.when_old not in ("load", "query", "serve"):
+            raise ConfigurationError(f"expected when_old as load, query or serve, got {self.when_old!r}")
+        if self.when_old == "query" and self.query is None:
+            raise ConfigurationError(f"expected the query of {self.name} where when_old is query, got none")
+        if isinstance(self.after, str):
+            raise ConfigurationError(f"expected after as a sequence of views, got the text {self.after!r}")
+        if self.refresh is not None and not isinstance(self.refresh, RefreshPolicy):
+            raise ConfigurationError(f"expected refresh as a RefreshPolicy, got {self.refresh!r}")
+
+    @property
+    def pattern(self) -> str:
+        """A pattern that finds all keys it answers, and perhaps others."""
+        return Pattern.escape(self.keys.prefix) + "*"
 
     @property
     def key_columns(self) -> tuple[str, ...]:

@@ -407,3 +407,14 @@ def test_the_defaults_of_loads_are_options():
 def test_defaults_of_loads_that_cannot_be_are_refused(defaults):
     """Two ways to reload early are one too many."""
     refused(CacheConfig.from_mapping, {"defaults": defaults}, {})
+
+
+def test_a_view_says_when_it_is_refreshed():
+    """Durations as everywhere; the rules are checked where they are written."""
+    view = {"name": "v", "key": "f:{id}", "value": "v"}
+    refresh = {"every": "15m", "cron": "0 3 * * *", "timezone": "Europe/Vienna", "on": ["t"], "delay": "1s"}
+    policy = ViewConfig(**view, refresh=refresh, after=["w"]).refresh.policy()
+    assert (policy.every, policy.delay, policy.on) == (900.0, 1.0, ("t",))
+    assert "cron" in refused(CacheConfig, l4={"views": [{**view, "refresh": {"cron": "at noon"}}]})
+    assert "every, cron or on" in refused(CacheConfig, l4={"views": [{**view, "refresh": {}}]})
+    assert "query" in refused(CacheConfig, l4={"views": [{**view, "when_old": "query"}]})

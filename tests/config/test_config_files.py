@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from greencache.config import CacheConfig, ViewConfig
+from greencache.config.views import RefreshConfig
 from greencache.config.yaml_file import read_yaml
 from greencache.typing import CacheTier
 
@@ -30,6 +31,7 @@ def test_the_reference_has_every_setting():
     assert not missing
     view = ("profiles", "with-a-view", "l4", "views", 0)
     assert not [name for name in ViewConfig.model_fields if (*view, name) not in written]
+    assert not [name for name in RefreshConfig.model_fields if (*view, "refresh", name) not in written]
 
 
 def test_the_reference_has_the_real_defaults():

@@ -231,7 +231,7 @@ def test_a_batch_uses_the_unique_index(make_tier, manager):
     tier = make_tier(ViewSpec(name="big", template="big:{id}:{code}", value="id"))
     tier.create_view("big", "select id, 'c' || id as code from generate_series(1, 50000) as id")
     manager.execute(b"analyze big")
-    _, query = tier._sources[0].layout()
+    query = tier._sources[0].layout().query
     keys = ["big:5:c5", "big:700:c700"]
     params = {"namespace": "test", "view": "big", "keys": keys, "k0": ["5", "700"], "k1": ["c5", "c700"]}
     plan = "\n".join(line for (line,) in manager.fetch(b"explain " + query, params))
@@ -269,7 +269,7 @@ def test_a_view_past_its_age_is_not_read(make_tier, manager):
     tier.create_view("factor", QUERY)
     [entry] = tier.get_many(["factor:AT:2020"]).values()
     assert SystemClock.now() < entry.fresh_until < SystemClock.now() + 60
-    manager.execute(b"update greencache.view_refreshes set refreshed_at = now() - interval '61 s'")
+    manager.execute(b"update greencache.view_refreshes set as_of = now() - interval '61 s'")
     assert values(tier, "factor:AT:2020") == {}
     assert tier.check().status is Status.DEGRADED
     tier.refresh("factor")
@@ -599,7 +599,7 @@ def test_the_age_of_a_row_is_the_views(make_tier, manager):
     """An entry read from an old view was made then, not now."""
     tier = make_tier()
     tier.create_view("factor", QUERY)
-    manager.execute(b"update greencache.view_refreshes set refreshed_at = now() - interval '1000 s'")
+    manager.execute(b"update greencache.view_refreshes set as_of = now() - interval '1000 s'")
     [entry] = tier.get_many(["factor:AT:2020"]).values()
     then = dt.datetime.now(dt.UTC).timestamp() - 1000
     assert entry.created == pytest.approx(then, abs=5)

@@ -5,7 +5,9 @@ select
         select from pg_proc as p
         join pg_namespace as s on s.oid = p.pronamespace
         where s.nspname = %(schema)s and p.proname like 'watch\_%%'
-    ) or oldest.age is not null,
+    ) or oldest.age is not null or exists (
+        select from {schema}.view_readers where namespace = %(namespace)s
+    ),
     pg_try_advisory_xact_lock_shared(hashtextextended(%(lock)s, 0)),
     coalesce(oldest.age, 0)
 from (select) as always

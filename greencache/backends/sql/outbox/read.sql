@@ -22,7 +22,7 @@ with fresh as (
 select
     pg_current_snapshot()::text, found.total, found.xact::text, found.id,
     extract(epoch from clock_timestamp() - found.written)::float8,
-    found.keys, found.tags, found.patterns, found.is_everything
+    found.keys, found.tags, found.patterns, found.is_everything, found.is_refresh
 from (select) as always
 left join (
     select measured.total, held.*

@@ -8,5 +8,5 @@ cross join lateral (
     where held.namespace = %(namespace)s and held.view = w.view and held.is_pattern
 ) as taken
 order by w.view collate "C"
-on conflict (namespace, view, is_pattern, key) do update set id = default
+on conflict (namespace, view, is_pattern, key) do update set xact = default
 returning 1

@@ -1,0 +1,1 @@
+update {schema}.view_refreshes set dead = 0 where view = %(view)s
