@@ -84,7 +84,7 @@ def drop_keeping_lease(self, key):
     return _drop_value(self, key)
 
 
-def drop_downward(self, stack, keys):
+def drop_downward(self, stack, keys, *, is_refresh=False):
     """Drop from L1 to the deepest tier."""
     outcome = Dropped()
     if stack.memory is not None:
@@ -94,7 +94,7 @@ def drop_downward(self, stack, keys):
     return outcome
 
 
-def drop_matching_downward(self, stack, pattern):
+def drop_matching_downward(self, stack, pattern, *, is_refresh=False):
     """Drop what matches from L1 to the deepest tier."""
     outcome = Dropped()
     if stack.memory is not None:
