@@ -1,0 +1,79 @@
+"""Threads that read through a stock redis-py client, for the figures beside ours."""
+
+import threading
+import time
+
+__all__ = ["StockReaders", "store_values"]
+
+_KEYS = [f"stock:{number}" for number in range(50)]
+
+
+class StockReaders:
+    """Reads keys until it is left; what a call raises is counted, and the thread goes on.
+
+    A call that is still under way counts too, with the time that it has taken so far: some last a minute.
+
+    Args:
+        client: What is read from, with its own defaults.
+        admin: Stores the values, past all faults.
+        threads: How many read.
+    """
+
+    def __init__(self, client, admin, threads=4):
+        self._client = client
+        store_values(admin)
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._read, args=(number,), daemon=True) for number in range(threads)
+        ]
+        self._under_way = [None] * threads
+        self.calls, self.errors, self.wrong, self.found = [], [], [], []
+        """When calls began and what they took; what they raised; values of others; when values came."""
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(0.2)  # who hangs is left alone: its server's end frees it
+
+    def longest_call(self, moment):
+        """Return the seconds of the longest call that ended after a moment, or has not ended."""
+        now = time.monotonic()
+        taken = [took for began, took in list(self.calls) if began + took >= moment]
+        taken += [now - began for began in self._under_way if began is not None]
+        return max(taken, default=0.0)
+
+    def found_again(self, moment):
+        """Return after how many seconds a value came again; `None` if none has."""
+        return next((at - moment for at in list(self.found) if at >= moment), None)
+
+    def _read(self, number):
+        while not self._stop.is_set():
+            for key in _KEYS:
+                began = self._under_way[number] = time.monotonic()
+                try:
+                    value = self._client.get(key)
+                except Exception as error:
+                    self.errors.append(repr(error))
+                    value = None
+                now, self._under_way[number] = time.monotonic(), None
+                self.calls.append((began, now - began))
+                if value is not None:
+                    self.found.append(now)
+                    if value != key.encode():
+                        self.wrong.append((key, value))
+                if self._stop.wait(0.002):
+                    return
+
+
+def store_values(admin):
+    """Store what is read.
+
+    Args:
+        admin: A client past all faults.
+    """
+    admin.mset({key: key for key in _KEYS})

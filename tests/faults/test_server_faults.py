@@ -1,0 +1,127 @@
+"""A server is killed, hangs, stalls or loads, under load: nothing old, nobody waits long."""
+
+import contextlib
+import pathlib
+
+import pytest
+import redis
+
+from greencache.testing import wait_until
+from tests.faults.server_rig import Fault, Rig, parameters, suffer
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+
+FILLERS = 6_000
+"""Keys that make loading take more than a second."""
+
+
+def kill(rig):
+    """End the server at once."""
+    rig.server.kill()
+
+
+def start(rig):
+    """Start it again, with nothing in it."""
+    rig.server.start()
+
+
+def pause(rig):
+    """Let it hang."""
+    rig.server.pause()
+
+
+def resume(rig):
+    """Let it go on."""
+    rig.server.resume()
+
+
+def fill(rig):
+    """Give it much to load."""
+    with rig.admin() as admin, admin.pipeline(transaction=False) as pipeline:
+        for number in range(FILLERS):
+            pipeline.set(f"filler:{number}", "")
+        pipeline.execute()
+
+
+def restart(rig):
+    """Kill it and start it again; it begins to load."""
+    rig.server.kill()
+    rig.server.start()
+
+
+def await_loaded(rig):
+    """Wait until it has loaded all."""
+
+    def is_loaded():
+        return rig.ask("INFO", "persistence")["loading"] == 0
+
+    wait_until(is_loaded, deadline=60, interval=0.05, reason="the server has loaded")
+
+
+def pause_all(rig):
+    """Let it keep all clients waiting."""
+    rig.ask("CLIENT", "PAUSE", round(1_000 * rig.seconds), "ALL")
+
+
+def pause_writes(rig):
+    """Let it keep those waiting who write."""
+    rig.ask("CLIENT", "PAUSE", round(1_000 * rig.seconds), "WRITE")
+
+
+def kill_clients(rig):
+    """End all connections every 10 ms."""
+    admin = rig.stack.enter_context(rig.admin())
+    rig.again_and_again(lambda: admin.client_kill_filter(_type="normal", skipme=True), 0.01)
+
+
+def fill_up(rig):
+    """Let nobody in any more: squatters take all places."""
+    admin = rig.stack.enter_context(rig.admin())
+    admin.ping()
+    squatters = [rig.stack.enter_context(rig.admin()) for _ in range(10)]
+    kept = [client.client_id() for client in [admin, *squatters]]
+    admin.config_set("maxclients", len(kept))
+    for each in admin.client_list():
+        if int(each["id"]) not in kept:
+            with contextlib.suppress(redis.ResponseError):  # it has gone by itself
+                admin.client_kill_filter(_id=each["id"])
+    rig.admin_within = admin
+
+
+def let_in(rig):
+    """Let all in again."""
+    rig.admin_within.config_set("maxclients", 1_000)
+
+
+def fill_disk(rig):
+    """Let no write of its log succeed: there is no space left on its device."""
+    folder = pathlib.Path(rig.ask("CONFIG", "GET", "dir")["dir"], "appendonlydir")
+    folder.mkdir()
+    (folder / "temp-appendonly.aof.incr").symlink_to("/dev/full")
+    rig.ask("CONFIG", "SET", "appendonly", "yes")
+
+
+def empty_disk(rig):
+    """Let it write no log."""
+    rig.ask("CONFIG", "SET", "appendonly", "no")
+
+
+LOADS_SLOWLY = {"persist": True, "arguments": ("--key-load-delay", "200")}
+
+FAULTS = [
+    Fault("14", "killed", kill, start, longer=5.0),
+    Fault("15", "hung", pause, resume, longer=12.0),
+    Fault("22", "loading", restart, await_loaded, options=LOADS_SLOWLY, prepare=fill, in_short_runs=True),
+    Fault("24", "disk full", fill_disk, empty_disk, in_short_runs=True),
+    Fault("26", "all clients paused", pause_all, lambda _: None, longer=12.0),
+    Fault("26", "writers paused", pause_writes, lambda _: None),
+    Fault("28", "connections killed", kill_clients, Rig.heal, in_short_runs=True),
+    Fault("29", "no more clients", fill_up, let_in, in_short_runs=True),
+]
+
+
+@pytest.mark.parametrize("fault", parameters(FAULTS))
+def test_reads_and_invalidations_go_on(new_rig, figure, is_long, fault):
+    """Through the fault and its end."""
+    rig = new_rig(fault)
+    suffer(rig, figure, is_long)
