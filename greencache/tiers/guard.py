@@ -63,6 +63,7 @@ class Guard:
         )
         self._pending = self._backlog.pending
         self._is_sharded = isinstance(tier, Sharded) and tier.is_sharded
+        self._is_refusing = False
 
     @property
     def waiting(self) -> tuple[str, ...]:
@@ -118,11 +119,13 @@ class Guard:
 
         Args:
             call: Asks.
-            apart: Asks about what no drop waits for, where only a node of several is away. Writes may
-                overtake drops that wait: these are made all the same, and forget at worst what was put since.
+            apart: Asks about what no drop waits for, where only a node of several is away, or the server is
+                well and takes no writes. Writes may overtake drops that wait: these are made all the same,
+                and forget at worst what was put since.
         """
         if self._pending and not self.replay():
-            return self._guard(apart) if apart is not None and self._is_sharded else None
+            is_readable = self._is_sharded or self._is_refusing
+            return self._guard(apart) if apart is not None and is_readable else None
         return self._guard(call)
 
     def _ready(self, call: Callable[[], T], apart: Callable[[], T] | None = None) -> T | None:
@@ -139,7 +142,9 @@ class Guard:
             answer = call()
         except (TierUnavailableError, ServerReplyError) as error:
             self.counters.errors += 1
-            if self.is_up and getattr(error, "is_outage", False):
+            is_outage = getattr(error, "is_outage", False)
+            self._is_refusing = not is_outage
+            if self.is_up and is_outage:
                 self.is_up = False
                 self._recorder.record(Event(EventKind.TIER_DOWN, self.name, detail={"reason": str(error)}))
             return None

@@ -248,3 +248,20 @@ def test_a_value_dropped_elsewhere_does_not_stand_in_for_a_failing_loader(server
 
 def _fail():
     raise LookupError("the source is away")
+
+
+def test_a_server_that_takes_no_writes_is_read_on(servers, cache):
+    """A drop that waits for it hides what it is about, and no more."""
+    l3 = servers[1]
+    cache.mset({"a": "old", "b": 1})
+    only = CacheManager.from_urls(l1=None, l3=l3.url, namespace="outage")
+    with redis.Redis.from_url(l3.url) as server, only as other:
+        server.execute_command("REPLICAOF", "127.0.0.1", "1")
+        with pytest.raises(InvalidationPending):
+            other.invalidate("a")
+        assert other.get_or_load("b", _fail) == 1
+        assert other.get("a", MISSING) is MISSING
+        assert other.mget(["a", "b"]) == {"b": 1}
+        server.execute_command("REPLICAOF", "NO", "ONE")
+        wait_until(lambda: _is_replayed(other), deadline=40, reason="the drop is replayed")
+        assert other.get("a", MISSING) is MISSING
