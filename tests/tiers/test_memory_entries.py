@@ -5,11 +5,13 @@ from typing import get_args
 
 import pytest
 
+from greencache import CacheManager
 from greencache.config.tiers import EvictionPolicy
 from greencache.entry import Entry
 from greencache.policies import POLICIES
 from greencache.stats import TierCounters
-from greencache.testing import FakeClock
+from greencache.testing import DoubleRedisTier, FakeClock, RedisDouble
+from greencache.tiers.memory import MemoryTier
 from greencache.tiers.memory_entries import MemoryEntries
 
 WEIGHT = 100
@@ -90,3 +92,33 @@ def test_a_bound_by_count_is_used_as_well_as_one_by_bytes(policy):
 def test_the_settings_name_every_policy():
     """Configuration files can choose whatever can be chosen."""
     assert set(get_args(EvictionPolicy)) == set(POLICIES)
+
+
+def test_by_gdsf_what_is_dear_to_load_stays():
+    """An entry that takes a second to load survives a hundred times as many that take a millisecond."""
+    clock = FakeClock()
+    cache = CacheManager([MemoryTier(50_000, policy="gdsf", clock=clock)], clock=clock)
+
+    def load(seconds):
+        clock.advance(seconds)
+        return "x" * 200
+
+    cache.get_or_load("dear", lambda: load(1.0), ttl=None)
+    for number in range(1_000):
+        cache.get_or_load(f"cheap:{number}", lambda: load(0.001), ttl=None)
+    assert cache.get("dear") is not None
+    assert cache.get("cheap:0") is None
+    assert cache.get_stats()["L1"].evictions > 900
+
+
+def test_by_gdsf_a_cost_that_was_paid_elsewhere_counts():
+    """What another process has measured travels with the entry."""
+    clock, server = FakeClock(), RedisDouble()
+    writer = CacheManager([DoubleRedisTier(server, clock=clock)], clock=clock)
+    writer.get_or_load("dear", lambda: clock.advance(2.0) or "x" * 200, ttl=None)
+    tiers = [MemoryTier(50_000, policy="gdsf", ttl=None, clock=clock), DoubleRedisTier(server, clock=clock)]
+    reader = CacheManager(tiers, clock=clock)
+    reader.get("dear")
+    for number in range(500):
+        reader.get_or_load(f"cheap:{number}", lambda: clock.advance(0.001) or "x" * 200, ttl=None)
+    assert [row.key for row in reader.l1.top(1000, by="bytes") if row.key == "dear"] == ["dear"]

@@ -242,6 +242,7 @@ def test_no_code_of_the_value_is_run():
         nbytes = Strict.nbytes
         __slots__ = ()
 
+    assert estimate_size(Colour.RED) == 0
     assert estimate_size([Lazy(a=text(1_000)), Strict(), Bare(), Number(7)]) > 1_000
 
 
