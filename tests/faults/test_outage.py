@@ -1,5 +1,6 @@
 """What callers see while a server is away, and when it is back."""
 
+import itertools
 import operator
 import threading
 import time
@@ -95,12 +96,16 @@ def test_a_server_that_restarts_empty_takes_nothing_old_along(servers, cache):
     cache.set("a", 1)
     servers[1].kill()
     servers[1].start()
+    names = map("b{}".format, itertools.count())
 
     def is_cached_again():
-        cache.get_or_load("b", lambda: 2)
-        return cache.get_stats()["L3"].fills > 0 and cache.get_or_load("b", lambda: 3) == 2
+        # Each time another key: what was loaded while L3 was away stays in L1, and asks L3 no more.
+        name = next(names)
+        cache.get_or_load(name, lambda: 2)
+        return cache.get_stats()["L3"].fills > 0 and cache.get_or_load(name, lambda: 3) == 2
 
     wait_until(is_cached_again, deadline=40, reason="L3 is filled again")
+    wait_until(lambda: cache.get("a", MISSING) is MISSING, reason="the lost log is noticed")
 
 
 def test_an_outage_is_noticed_only_where_it_is(servers, cache):
