@@ -256,9 +256,12 @@ class Coherence:
         self._flights.detach_where(lambda key: any(pattern.matches(key) for pattern in patterns))
         if stamps:
             self._bus.publish(Message(MessageKind.STAMP, stamps=stamps))
-        if pending.keys:
-            self._bus.publish(Message(MessageKind.DROP, keys=tuple(pending.keys)))
-        for pattern in pending.patterns:
+        # What was announced by others, each process of this host has heard of and makes up for by itself. If
+        # they announced it to each other again, those that still replay would queue it anew, and so on.
+        own = pending.own
+        if own.keys:
+            self._bus.publish(Message(MessageKind.DROP, keys=tuple(own.keys)))
+        for pattern in own.patterns:
             self._bus.publish(Message(MessageKind.MATCH, pattern=pattern.text))
 
     @staticmethod

@@ -54,7 +54,7 @@ class Receiver:
 
     def _receive_drop(self, keys: list[Key], tiers: tuple[GuardedTier, ...]) -> None:
         for tier in reversed(tiers):
-            tier.drop_many(keys)
+            tier.drop_many(keys, is_heard=True)
         if self._stack.memory is not None:
             self._stack.memory.drop_many(keys)
         self._flights.detach(keys)
@@ -63,7 +63,7 @@ class Receiver:
 
     def _receive_match(self, pattern: Pattern, tiers: tuple[GuardedTier, ...]) -> None:
         for tier in reversed(tiers):
-            tier.drop_matching(pattern)
+            tier.drop_matching(pattern, is_heard=True)
         if self._stack.memory is not None:
             self._stack.memory.drop_matching(pattern)
         self._flights.detach_where(pattern.matches)

@@ -102,7 +102,7 @@ class Guard:
             try:
                 return call()
             except PartialOutageError as outage:
-                missed = Pending(keys=outage.keys)
+                missed = pending.only(outage.keys)
                 raise
 
         answer = self._once(tell, apart=tell)

@@ -174,13 +174,25 @@ class GuardedTier(Guard):
         nothing: set[Key] = set()
         return self._tell(lambda: self.tier.put_many(entries), Pending(keys=entries), otherwise=nothing)
 
-    def drop_many(self, keys: list[Key]) -> int | None:
-        """Remove entries and return how many; during an outage queue the drop, return `None`."""
-        return self._tell(lambda: self.tier.drop_many(keys), Pending(keys=keys), otherwise=0)
+    def drop_many(self, keys: list[Key], *, is_heard: bool = False) -> int | None:
+        """Remove entries and return how many; during an outage queue the drop, return `None`.
 
-    def drop_matching(self, pattern: Pattern) -> int | None:
-        """Remove what matches and return how many; during an outage queue the drop, return `None`."""
-        return self._tell(lambda: self.tier.drop_matching(pattern), Pending(patterns=[pattern]), otherwise=0)
+        Args:
+            keys: Whose entries.
+            is_heard: Whether others have announced it, so that it need not be announced when it is replayed.
+        """
+        pending = Pending(keys=keys, is_heard=is_heard)
+        return self._tell(lambda: self.tier.drop_many(keys), pending, otherwise=0)
+
+    def drop_matching(self, pattern: Pattern, *, is_heard: bool = False) -> int | None:
+        """Remove what matches and return how many; during an outage queue the drop, return `None`.
+
+        Args:
+            pattern: What to remove.
+            is_heard: As for `drop_many`.
+        """
+        pending = Pending(patterns=[pattern], is_heard=is_heard)
+        return self._tell(lambda: self.tier.drop_matching(pattern), pending, otherwise=0)
 
     def await_replica(self, timeout: Seconds) -> bool:
         """Return whether all that was written is safe from a failover, waiting for that; not in an outage."""

@@ -4,19 +4,33 @@ import itertools
 import secrets
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from greencache.forks import after_fork_in_child
 from greencache.keys import ANY_TAG, Pattern
 from greencache.typing import Key
 
-__all__ = ["Pending", "PendingDrops"]
+__all__ = ["Pending", "PendingDrops", "Queued", "covered_by"]
 
 _Name = tuple[str, str]
 _HIDDEN: _Name = ("stamp", ANY_TAG)
 """What is replaced along with others only, and so is not told of."""
 _MOST_TOLD = 100
 """How many drops are named where people read it; of others it is only told how many there are."""
+
+
+class Queued(NamedTuple):
+    """One drop: what of, when it was queued, and whether everybody has heard of it by an announcement."""
+
+    number: int
+    payload: Any
+    is_heard: bool
+
+    def after(self, earlier: "Queued | None") -> "Queued":
+        """Return this drop as it is queued after another one of the same."""
+        # What is this process's own to announce stays so.
+        is_own = self.is_heard and earlier is not None and not earlier.is_heard
+        return self._replace(is_heard=False) if is_own else self
 
 
 class Pending:
@@ -26,6 +40,7 @@ class Pending:
         keys: Keys to drop.
         patterns: Patterns to drop.
         stamps: Stamps to replace, by tag.
+        is_heard: Whether they were announced by others, so that everybody who shares the tier makes them too.
     """
 
     __slots__ = ("queued",)
@@ -35,13 +50,32 @@ class Pending:
         keys: Iterable[Key] = (),
         patterns: Iterable[Pattern] = (),
         stamps: Mapping[str, str] | None = None,
+        *,
+        is_heard: bool = False,
     ) -> None:
-        self.queued: dict[_Name, tuple[int, Any]] = {("key", key): (0, key) for key in keys}
-        self.queued.update({("pattern", pattern.text): (0, pattern) for pattern in patterns})
-        self.queued.update({("stamp", tag): (0, (tag, token)) for tag, token in (stamps or {}).items()})
+        payloads: dict[_Name, Any] = {("key", key): key for key in keys}
+        payloads.update({("pattern", pattern.text): pattern for pattern in patterns})
+        payloads.update({("stamp", tag): (tag, token) for tag, token in (stamps or {}).items()})
+        self.queued = {name: Queued(0, payload, is_heard) for name, payload in payloads.items()}
+
+    @classmethod
+    def of(cls, queued: Mapping[_Name, Queued]) -> Self:
+        """Return drops that were queued."""
+        pending = cls()
+        pending.queued = dict(queued)
+        return pending
+
+    def only(self, keys: Iterable[Key]) -> Self:
+        """Return the drops of some keys."""
+        return self.of({("key", key): self.queued["key", key] for key in keys})
+
+    @property
+    def own(self) -> Self:
+        """The drops that others do not know of unless this process announces them."""
+        return self.of({name: each for name, each in self.queued.items() if not each.is_heard})
 
     def _of_kind(self, kind: str) -> list[Any]:
-        return [payload for (each, _), (_, payload) in self.queued.items() if each == kind]
+        return [queued.payload for (each, _), queued in self.queued.items() if each == kind]
 
     @property
     def keys(self) -> list[Key]:
@@ -74,7 +108,7 @@ class PendingDrops:
     def __init__(self, capacity: int, collapse: Callable[[], Pending]) -> None:
         self._capacity = capacity
         self._collapse = collapse
-        self._queued: dict[_Name, tuple[int, Any]] = {}
+        self._queued: dict[_Name, Queued] = {}
         self._numbers = itertools.count(1)
         self._reset_after_fork()
         after_fork_in_child(self._reset_after_fork)
@@ -100,12 +134,12 @@ class PendingDrops:
             if covering is not None:
                 # Cleared, not taken off one by one: what is under replay is covered by what is queued now.
                 kept = self._stamps_of(self._queued, more.queued)
+                more = Pending.of(kept | covered_by(covering, self._queued, more.queued).queued)
                 self._queued = {}
-                more = Pending()
-                more.queued = kept | covering.queued
-            self._queued.update({name: (number, payload) for name, (_, payload) in more.queued.items()})
+            for name, drop in more.queued.items():
+                self._queued[name] = drop.after(self._queued.get(name))._replace(number=number)
 
-    def _stamps_of(self, *queues: Mapping[_Name, tuple[int, Any]]) -> dict[_Name, tuple[int, Any]]:
+    def _stamps_of(self, *queues: Mapping[_Name, Queued]) -> dict[_Name, Queued]:
         """Return the stamps of queues, which what covers keys need not cover; many as that of all tags."""
         stamps = {name: each for queue in queues for name, each in queue.items() if name[0] == "stamp"}
         # So that room is left: where they filled the queue, the next drop would collapse it again.
@@ -124,7 +158,7 @@ class PendingDrops:
         """Return those of some keys that no drop waits for."""
         with self._lock:
             queued = self._queued
-            patterns = [payload for (kind, _), (_, payload) in queued.items() if kind == "pattern"]
+            patterns = [drop.payload for (kind, _), drop in queued.items() if kind == "pattern"]
             return [
                 key
                 for key in keys
@@ -156,14 +190,21 @@ class PendingDrops:
             if self._replay is not replay:
                 return
             self._replay = None
-            for name, (number, _) in replay.queued.items() if is_told else ():
-                if self._queued.get(name, (0, None))[0] == number:
+            for name, told in replay.queued.items() if is_told else ():
+                queued = self._queued.get(name)
+                if queued is not None and queued.number == told.number:
                     del self._queued[name]
 
     def describe(self) -> tuple[str, ...]:
         """Return what is queued as text, for an error message: the first hundred, and how many more."""
         with self._lock:
             return _described(self._queued)
+
+
+def covered_by(covering: Pending, *queues: Mapping[_Name, Queued]) -> Pending:
+    """Return the drops that cover others; everybody has heard of them if of all that they cover."""
+    is_heard = all(drop.is_heard for queue in queues for drop in queue.values())
+    return Pending.of({name: each._replace(is_heard=is_heard) for name, each in covering.queued.items()})
 
 
 def _described(names: Collection[_Name]) -> tuple[str, ...]:

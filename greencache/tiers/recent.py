@@ -3,11 +3,11 @@
 import collections
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from greencache.clock import Clock
 from greencache.forks import after_fork_in_child
-from greencache.tiers.pending import Pending
+from greencache.tiers.pending import Pending, Queued, covered_by
 from greencache.typing import Seconds
 
 __all__ = ["RecentDrops", "Replicated"]
@@ -62,7 +62,7 @@ class RecentDrops:
         self._clock = clock
         self._capacity = capacity
         self._collapse = collapse
-        self._kept: collections.OrderedDict[_Name, tuple[Seconds, Any]] = collections.OrderedDict()
+        self._kept: collections.OrderedDict[_Name, tuple[Seconds, Queued]] = collections.OrderedDict()
         self._reset_after_fork()
         after_fork_in_child(self._reset_after_fork)
 
@@ -86,19 +86,19 @@ class RecentDrops:
         covering = self._collapse() if is_full else None
         with self._lock:
             if covering is not None:
+                kept = {name: drop for name, (_, drop) in self._kept.items()}
+                pending = covered_by(covering, kept, pending.queued)
                 self._kept.clear()
-                pending = covering
-            for name, (_, payload) in pending.queued.items():
-                self._kept[name] = (now, payload)
+            for name, drop in pending.queued.items():
+                known = self._kept.get(name)
+                self._kept[name] = (now, drop.after(known and known[1]))
                 self._kept.move_to_end(name)
 
     def recent(self) -> Pending:
         """Return the drops within the window."""
-        pending = Pending()
         with self._lock:
             self._forget_before(self._clock.now() - self._window)
-            pending.queued = {name: (0, payload) for name, (_, payload) in self._kept.items()}
-        return pending
+            return Pending.of({name: drop for name, (_, drop) in self._kept.items()})
 
     def _forget_before(self, moment: Seconds) -> None:
         kept = self._kept

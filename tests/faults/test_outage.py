@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from greencache import MISSING, CacheManager
+from greencache.backends.redis_names import RedisNames
 from greencache.config import CacheConfig
 from greencache.errors import InvalidationPending, TierUnavailableError
 from greencache.testing import wait_until
@@ -72,9 +73,9 @@ def test_an_invalidation_during_an_outage_says_what_is_pending_and_is_replayed(s
         assert other.get("a", MISSING) is MISSING
 
 
-def _is_replayed(cache):
+def _is_replayed(cache, tier="L3"):
     cache.get("anything")
-    return cache.health_check()["L3"].waiting == ()
+    return cache.health_check()[tier].waiting == ()
 
 
 def test_tags_invalidated_during_an_outage_stay_invalidated(servers, cache):
@@ -106,6 +107,30 @@ def test_a_server_that_restarts_empty_takes_nothing_old_along(servers, cache):
 
     wait_until(is_cached_again, deadline=40, reason="L3 is filled again")
     wait_until(lambda: cache.get("a", MISSING) is MISSING, reason="the lost log is noticed")
+
+
+def test_what_others_announced_is_not_announced_again_when_it_is_replayed(servers, cache, redis_servers):
+    """Else all processes of a host would keep each other replaying, long after their server is back."""
+    host, shared = servers
+    with neighbour((redis_servers(), shared)) as elsewhere, redis.Redis.from_url(shared.url) as admin:
+        cache.set("a", 1)
+        host.kill()
+        elsewhere.invalidate("a")
+        elsewhere.invalidate(pattern="b*")
+        expected = ("key:a", "pattern:b*")
+        wait_until(lambda: cache.health_check()["L2"].waiting == expected, reason="the drops wait")
+        announced = admin.xlen(RedisNames("outage").bus)
+        host.start()
+        wait_until(lambda: _is_replayed(cache, "L2"), deadline=40, reason="the drops are replayed")
+        assert admin.xlen(RedisNames("outage").bus) == announced
+        cache.set("a", 2)
+        host.kill()
+        with pytest.raises(InvalidationPending):
+            cache.invalidate("a")
+        announced = admin.xlen(RedisNames("outage").bus)
+        host.start()
+        wait_until(lambda: _is_replayed(cache, "L2"), deadline=40, reason="the drop is replayed")
+        assert admin.xlen(RedisNames("outage").bus) > announced  # its own
 
 
 def test_an_outage_is_noticed_only_where_it_is(servers, cache):

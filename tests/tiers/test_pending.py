@@ -134,3 +134,27 @@ def test_what_comes_while_many_wait_costs_no_look_at_all_of_them():
     for number in range(5):
         drops.add(Pending(keys=["k1", "new"]))
         assert len(drops.describe()) == 101, number
+
+
+def test_what_was_heard_of_need_not_be_announced():
+    """Unless this process has dropped it as well, before or since, and not yet told the others."""
+    drops = PendingDrops(10, everything)
+    drops.add(Pending(keys=["heard", "before"], is_heard=True))
+    drops.add(Pending(keys=["own", "before"]))
+    drops.add(Pending(keys=["own"], patterns=[Pattern("p*")], is_heard=True))
+    replay = begun(drops)
+    assert set(replay.keys) == {"heard", "before", "own"}
+    assert set(replay.own.keys) == {"own", "before"}
+    assert [pattern.text for pattern in replay.patterns] == ["p*"]
+    assert replay.own.patterns == []
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_what_covers_many_is_heard_of_if_all_of_them_are(is_heard):
+    """Else those that only this process knows of would never be announced."""
+    drops = PendingDrops(3, everything)
+    drops.add(Pending(keys=["a", "b"], is_heard=is_heard))
+    drops.add(Pending(keys=["c", "d"], is_heard=True))
+    replay = begun(drops)
+    assert [pattern.text for pattern in replay.patterns] == ["*"]
+    assert bool(replay.own.patterns) is not is_heard
