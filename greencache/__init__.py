@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from greencache.errors import SharedValueError as SharedValueError
     from greencache.errors import TierUnavailableError as TierUnavailableError
     from greencache.errors import UnsupportedFunctionError as UnsupportedFunctionError
+    from greencache.health import HealthOptions as HealthOptions
+    from greencache.health import HealthSample as HealthSample
     from greencache.loading import current_load as current_load
     from greencache.manager import CacheManager as CacheManager
     from greencache.options import EntryOptions as EntryOptions
@@ -54,6 +56,8 @@ _HOMES = {
     "EncodeError": "greencache.errors",
     "EntryOptions": "greencache.options",
     "GreencacheError": "greencache.errors",
+    "HealthOptions": "greencache.health",
+    "HealthSample": "greencache.health",
     "InvalidArgumentError": "greencache.errors",
     "InvalidKeyError": "greencache.errors",
     "InvalidOptionError": "greencache.errors",
@@ -92,6 +96,8 @@ __all__ = [
     "EncodeError",
     "EntryOptions",
     "GreencacheError",
+    "HealthOptions",
+    "HealthSample",
     "InvalidArgumentError",
     "InvalidKeyError",
     "InvalidOptionError",

@@ -13,7 +13,7 @@ from greencache.coherence import Coherence
 from greencache.entry import Entry, present
 from greencache.errors import ConfigurationError
 from greencache.events import NullRecorder, Recorder
-from greencache.health import HealthReport, count, examine, measure, refuse_unless_up
+from greencache.health import HealthOptions, HealthReport, HealthWatch, count, examine, refuse_unless_up
 from greencache.isolation import keeper_of
 from greencache.journal import Journal
 from greencache.keys import Pattern, check_namespace
@@ -24,7 +24,7 @@ from greencache.receiver import Receiver
 from greencache.stamps import NAMESPACE, StampTable
 from greencache.stats import CacheStats, TierCounters
 from greencache.strategies import CacheAside, Strategy
-from greencache.tiers.base import Landing, Tier, TierUsage
+from greencache.tiers.base import Landing, Tier
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.installer import Installer
 from greencache.tiers.memory import MemoryTier
@@ -45,7 +45,7 @@ class Engine:
 
     Args:
         tiers, namespace, strategy, bus, outbox, isolation, max_staleness, patience, max_concurrent_loads,
-            background_scope, failover_window, recorder, clock: As of `CacheManager`.
+            background_scope, failover_window, health, recorder, clock: As of `CacheManager`.
 
     Raises:
         ConfigurationError: If the parts do not fit together.
@@ -65,6 +65,7 @@ class Engine:
         max_concurrent_loads: int | None,
         background_scope: Callable[[], AbstractContextManager[object]] | None,
         failover_window: Seconds,
+        health: HealthOptions | None,
         recorder: Recorder | None,
         clock: Clock | None,
     ) -> None:
@@ -120,6 +121,9 @@ class Engine:
             bus=self.bus,
             recorder=self.recorder,
         )
+        # A cache made by hand has no thread that it did not ask for.
+        options = health or HealthOptions(interval=0)
+        self.watch = HealthWatch(self.stack, namespace, options, clock=self.clock, recorder=self.recorder)
         self._changes = ChangeApplier(self.stack, self._coherence)
         self._upkeep = Upkeep(self.stack.chores, clock=self.clock, recorder=self.recorder)
         for each in self.stack.shared:
@@ -228,6 +232,7 @@ class Engine:
         self._outbox.start(self._changes)
         self._installer.attempt()
         self._upkeep.start()
+        self.watch.start()
 
     def initialize(self, *, strict: bool) -> None:
         """Connect to all servers and start."""
@@ -236,9 +241,10 @@ class Engine:
         self._outbox.start(self._changes)
         self._upkeep.start()
         self.bus.wait_joined(_LONGEST_JOIN)
-        report = self.health()
+        self.watch.start()
+        report = self._examine()
         if strict:
-            refuse_unless_up(report)
+            refuse_unless_up(report)  # a slow answer is one
 
     def stats(self) -> CacheStats:
         """Return the counts so far."""
@@ -246,11 +252,10 @@ class Engine:
 
     def health(self) -> HealthReport:
         """Ask every tier how it is doing."""
-        return examine(self.stack, self.stats(), self._outbox.state())
+        return self.watch.complete(self._examine())
 
-    def usage(self) -> dict[CacheTier, TierUsage]:
-        """Return what each tier that answers holds."""
-        return measure(self.stack)
+    def _examine(self) -> HealthReport:
+        return examine(self.stack, self.stats(), self._outbox.state())
 
     def refresh_view(self, name: str) -> bool:
         """Make the contents of a view anew, and return whether this call has done it."""
@@ -259,6 +264,7 @@ class Engine:
     def close(self) -> None:
         """Finish background reloads, stop listening, and close the tiers."""
         self._upkeep.close()
+        self.watch.close()
         self._outbox.close()
         self.reader.close()
         self.bus.close()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from greencache.aio.reads import AsyncReads
 from greencache.aio.writes import AsyncWrites
-from greencache.health import HealthReport
+from greencache.health import FleetHistory, HealthReport, HealthSample
 from greencache.manager import L1
 from greencache.manager import CacheManager as BlockingManager
 from greencache.stats import CacheStats
@@ -88,6 +88,14 @@ class CacheManager(AsyncReads, AsyncWrites):
     async def health_check(self) -> HealthReport:
         """Ask every tier how it is doing. Raises nothing: an outage is a finding."""
         return await self._done(self.blocking.health_check)
+
+    async def health_history(self) -> Mapping[CacheTier, Sequence[HealthSample]]:
+        """Return what checks in the background have found in the last hour, the oldest first."""
+        return self.blocking.health_history()
+
+    async def fleet_health_history(self) -> FleetHistory:
+        """Return the same of all processes of this namespace that share a Redis, by "host:pid"."""
+        return await self._done(self.blocking.fleet_health_history)
 
     async def explain(self, key: Key) -> "Explanation":
         """Return why a key is served as it is, or not."""

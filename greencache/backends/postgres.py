@@ -25,6 +25,10 @@ __all__ = ["Params", "PostgresHealth", "PostgresManager", "PostgresSession", "Ro
 
 T = TypeVar("T")
 
+_PROMPT: Seconds = 0.05
+"""An answer that took longer is asked for again: it may be this process that was slow."""
+_ATTEMPTS = 3
+
 _RETRIES = RetryPolicy(retries=2, base=0.02, max_wait=0.2)
 _INSTALL_TIME: Seconds = 30.0
 _UNDEFINED_TABLE = ("42P01", "3F000")
@@ -194,13 +198,12 @@ class PostgresManager:
 
     def check(self) -> PostgresHealth:
         """Ask the server how it is doing, past the breaker. Raises nothing: an outage is a finding."""
-        started = time.perf_counter()
         try:
             with self._session(time.monotonic() + self.timeout) as session:
                 [(version, size, is_standby)] = session.fetch(_HEALTH)
+                latency = 1_000 * min(_latencies(session))
         except GreencacheError as error:
             return PostgresHealth(up=False, error=str(error), **self._pool_figures())
-        latency = (time.perf_counter() - started) * 1000
         return PostgresHealth(
             up=True,
             latency_ms=latency,
@@ -283,3 +286,13 @@ def _may_help(error: BaseException) -> bool:
     much later, and its caller still waits for it.
     """
     return isinstance(error, ConnectionLostError)
+
+
+def _latencies(session: PostgresSession) -> Iterator[Seconds]:
+    """Yield how long round trips take, until one is fast."""
+    for _ in range(_ATTEMPTS):
+        started = time.perf_counter()
+        session.fetch(b"select")
+        yield (latency := time.perf_counter() - started)
+        if latency <= _PROMPT:
+            break

@@ -271,13 +271,14 @@ class RedisManager:
         """
         return self._servers.open_listener(key, read_timeout)
 
-    def check(self, deadline: Seconds | None = None) -> RedisHealth:
+    def check(self, deadline: Seconds | None = None, *, compare: bool = True) -> RedisHealth:
         """Return how the server is, asking it now whatever the circuit breaker thinks; raises nothing.
 
         Args:
             deadline: Seconds for this call instead of the manager's.
+            compare: Whether to look at its settings too, and at those of replicas.
         """
-        return self._servers.check(self._deadline if deadline is None else deadline)
+        return self._servers.check(self._deadline if deadline is None else deadline, compare=compare)
 
     def apply_settings(self) -> tuple[AppliedSetting, ...]:
         """Set what differs from `server_settings`, and return what became of each.

@@ -13,7 +13,7 @@ __all__ = ["ask_cluster"]
 
 
 def ask_cluster(
-    nodes: Sequence[RedisNode], clock: Clock, budget: Seconds, settings_check: SettingsCheck
+    nodes: Sequence[RedisNode], clock: Clock, budget: Seconds, settings_check: SettingsCheck | None
 ) -> RedisHealth:
     """Return how nodes are together: up while any answers, and whole only if all do.
 
@@ -21,7 +21,7 @@ def ask_cluster(
         nodes: The primaries.
         clock: Measures latencies.
         budget: Seconds for all of them.
-        settings_check: Tells where they differ from their settings.
+        settings_check: Tells where they differ from their settings; `None` if nobody wants to know.
     """
     end = clock.now() + budget
     healths = []
@@ -29,7 +29,10 @@ def ask_cluster(
         # One that hangs leaves the others their share.
         share = max(0.001, (end - clock.now()) / (len(nodes) - number))
         limit = clock.now() + share
-        healths.append(settings_check.complete(ask_health(node, clock, share), node.address, limit))
+        health = ask_health(node, clock, share)
+        if settings_check is not None:
+            health = settings_check.complete(health, node.address, limit)
+        healths.append(health)
     up = [health for health in healths if health.up]
     errors = [health.error for health in healths if health.error]
     if not up:

@@ -6,6 +6,8 @@
     gc:s:{ns}:TAG    the current stamp of a tag; of the whole namespace when TAG is empty
     gc:b:{ns}        the bus
     gc:n:{ns}        up to where on the bus a host's own Redis has been brought
+    gc:h:{ns}        which processes have noted lately how the tiers are
+    gc:h:{ns}:HOST:PID:TIER     what one of them has noted about a tier
     gc:d:{ns}        written by whoever waits for a replica to have what came before, gone a second later
 
 No two of them can be equal, whatever users put into keys and tags: the letter behind `gc:` tells the kinds
@@ -28,7 +30,7 @@ class RedisNames:
         InvalidKeyError: If it is no namespace.
     """
 
-    __slots__ = ("_leases", "_stamps", "_values", "_waiters", "bus", "durable", "position")
+    __slots__ = ("_leases", "_stamps", "_values", "_waiters", "bus", "durable", "histories", "position")
 
     def __init__(self, namespace: str) -> None:
         name = check_namespace(namespace)
@@ -38,6 +40,7 @@ class RedisNames:
         self._stamps = f"gc:s:{{{name}}}:"
         self.bus = f"gc:b:{{{name}}}".encode()
         self.position = f"gc:n:{{{name}}}".encode()
+        self.histories = f"gc:h:{{{name}}}".encode()
         self.durable = f"gc:d:{{{name}}}".encode()
 
     def value(self, key: Key) -> bytes:
@@ -55,6 +58,10 @@ class RedisNames:
     def stamp(self, tag: str) -> bytes:
         """Return where the stamp of a tag is."""
         return f"{self._stamps}{storage_text(tag)}".encode()
+
+    def history(self, process: str, tier: str) -> bytes:
+        """Return where is what a process, "host:pid", has noted about a tier."""
+        return self.histories + f":{process}:{tier}".encode()
 
     def values_like(self, pattern: Pattern) -> bytes:
         """Return a glob for the entries of the keys that match; it may find more."""

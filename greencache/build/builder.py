@@ -13,6 +13,7 @@ from greencache.clock import Clock
 from greencache.config import CacheConfig, RedisConfig
 from greencache.errors import ConfigurationError
 from greencache.events import Recorder
+from greencache.health import HealthOptions
 from greencache.manager import CacheManager
 from greencache.outbox.listener import OutboxListener
 from greencache.stats import TierCounters
@@ -71,6 +72,7 @@ class Builder:
             "max_staleness": config.bus.max_staleness,
             "max_concurrent_loads": config.max_concurrent_loads,
             "failover_window": config.failover_window,
+            "health": HealthOptions(config.health.interval, config.health.max_latency),
             "recorder": self._recorder,
             "clock": self._clock,
         }

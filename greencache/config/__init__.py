@@ -7,7 +7,7 @@ Environment variables cover the profile, the profile covers the rest of the file
 """
 
 from greencache.config.cache import CacheConfig
-from greencache.config.features import BusConfig, CodecConfig, DefaultsConfig, LoggingConfig
+from greencache.config.features import BusConfig, CodecConfig, DefaultsConfig, HealthConfig, LoggingConfig
 from greencache.config.redis_server import (
     ClusterConfig,
     ContainerConfig,
@@ -36,6 +36,7 @@ __all__ = [
     "CodecConfig",
     "ContainerConfig",
     "DefaultsConfig",
+    "HealthConfig",
     "L1Config",
     "L2Config",
     "L3Config",

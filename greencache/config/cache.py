@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, model_validator
 
 from greencache.config.environment import PROFILE_VARIABLE, read_environment
-from greencache.config.features import BusConfig, CodecConfig, DefaultsConfig, LoggingConfig
+from greencache.config.features import BusConfig, CodecConfig, DefaultsConfig, HealthConfig, LoggingConfig
 from greencache.config.layers import Layer
 from greencache.config.profiles import select_profile
 from greencache.config.settings import Count, Settings
@@ -40,6 +40,7 @@ class CacheConfig(Settings):
     l4: L4Config = L4Config()
     codec: CodecConfig = CodecConfig()
     bus: BusConfig = BusConfig()
+    health: HealthConfig = HealthConfig()
     logging: LoggingConfig = LoggingConfig()
 
     @classmethod

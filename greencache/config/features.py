@@ -18,7 +18,7 @@ from greencache.config.units import (
 from greencache.options import EntryOptions
 from greencache.typing import UNSET, Unset
 
-__all__ = ["BusConfig", "CodecConfig", "DefaultsConfig", "LoggingConfig"]
+__all__ = ["BusConfig", "CodecConfig", "DefaultsConfig", "HealthConfig", "LoggingConfig"]
 
 _SHORTEST_KEY = 16
 
@@ -122,3 +122,10 @@ class LoggingConfig(Settings):
     level: Literal["debug", "info", "warning", "error"] = "info"
     redact_keys: bool = False
     max_per_second: Count = 10
+
+
+class HealthConfig(Settings):
+    """How the servers are looked after."""
+
+    interval: Annotated[float, BeforeValidator(parse_duration)] = 30.0
+    max_latency: Duration = 0.1

@@ -38,7 +38,6 @@ class TierReport:
     waiting: tuple[str, ...] = ()
     server: RedisHealth | None = None
     recent_hit_rate: float | None = None
-    is_slow: bool = False
     detail: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     @property

@@ -10,7 +10,7 @@ from greencache.clock import Clock
 from greencache.engine import Engine
 from greencache.errors import ConfigurationError
 from greencache.events import Recorder
-from greencache.health import HealthReport
+from greencache.health import FleetHistory, HealthOptions, HealthReport, HealthSample, measure
 from greencache.keys import check_key
 from greencache.manager.l1 import L1
 from greencache.manager.reads import Reads
@@ -56,6 +56,8 @@ class CacheManager(Reads, Writes):
             cache's own, such as one that closes the database connections of that thread.
         failover_window: Seconds for which invalidations and writes of this process are remembered, to be
             repeated when another server, which may lack them, takes a Redis's place; 0 for never.
+        health: How often the servers are checked in the background, and which answer is slow; by default
+            never for a cache made by hand, and every 30 s for one from a configuration or addresses.
         recorder: Is told of what happens.
         clock: Where the time comes from.
 
@@ -78,6 +80,7 @@ class CacheManager(Reads, Writes):
         max_concurrent_loads: int | None = None,
         background_scope: Callable[[], AbstractContextManager[object]] | None = None,
         failover_window: Seconds = 60.0,
+        health: HealthOptions | None = None,
         recorder: Recorder | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -93,6 +96,7 @@ class CacheManager(Reads, Writes):
             max_concurrent_loads=max_concurrent_loads,
             background_scope=background_scope,
             failover_window=failover_window,
+            health=health,
             recorder=recorder,
             clock=clock,
         )
@@ -203,11 +207,27 @@ class CacheManager(Reads, Writes):
 
         Scans every tier: meant for tools. A tier that does not answer is left out.
         """
-        return self._engine.usage()
+        return measure(self._engine.stack)
 
     def health_check(self) -> HealthReport:
         """Ask every tier how it is doing. Raises nothing: an outage is a finding."""
         return self._engine.health()
+
+    def health_history(self) -> Mapping[CacheTier, Sequence[HealthSample]]:
+        """Return what checks in the background have found in the last hour, the oldest first; asks nobody.
+
+        One thread of the process checks each server once in an interval, however many caches use it. It
+        begins with the first call that goes beyond L1.
+        """
+        return self._engine.watch.history()
+
+    def fleet_health_history(self) -> FleetHistory:
+        """Return the same of all processes of this namespace that share a Redis, by "host:pid".
+
+        Raises:
+            TierUnavailableError: The deepest Redis, where it is kept, is out of reach.
+        """
+        return self._engine.watch.fleet_history()
 
     def explain(self, key: Key) -> "Explanation":
         """Return why a key is served as it is, or not: print it, or take `as_dict()` for JSON.

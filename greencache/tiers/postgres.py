@@ -64,6 +64,7 @@ class PostgresTier:
         self.ttl = ttl
         self.counters = counters
         self._manager = manager
+        self.place = f"PostgreSQL {manager.where}"
         self._border = border
         self._namespace = namespace
         self.lease_ttl = check_duration("lease_ttl", lease_ttl)

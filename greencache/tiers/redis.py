@@ -4,7 +4,6 @@ Redis sees commands more than once, or long after their caller has given up: a r
 command is sent again. Each method says what such a command does then.
 """
 
-import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,9 +15,11 @@ from greencache.clock import Clock
 from greencache.entry import Entry, State, judge, remaining
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
-from greencache.tiers.base import LEASE_TTL, LandedHandler, Lease, StampSeed, Status, TierHealth
+from greencache.tiers.base import LEASE_TTL, LandedHandler, Lease, StampSeed
 from greencache.tiers.border import Border
 from greencache.tiers.partial import raise_for, without_outages
+from greencache.tiers.redis_checks import RedisChecks
+from greencache.tiers.redis_history import RedisHistory
 from greencache.tiers.redis_identity import RedisIdentity
 from greencache.tiers.redis_inspection import RedisInspection
 from greencache.tiers.redis_reading import RedisReader
@@ -80,6 +81,11 @@ class RedisTier:
         self._scan_names = inspection.scan_names
         self.scan_keys, self.inspect_many = inspection.scan_keys, inspection.inspect_many
         self.usage = inspection.usage
+        checks = RedisChecks(manager)
+        self.check, self.probe = checks.check, checks.probe
+        history = RedisHistory(manager, self._names, clock)
+        self.append_history, self.read_history = history.append, history.read
+        self.place = f"Redis {manager.address}"
         self.watch, self.is_sharded = manager.watch, manager.is_sharded
         self.lease_ttl = lease_ttl
         self.on_landed: LandedHandler | None = None
@@ -247,18 +253,6 @@ class RedisTier:
     def replace_stamps(self, stamps: Mapping[str, str]) -> None:
         """Make these the current stamps of their tags."""
         self._stamps.replace(stamps)
-
-    def check(self) -> TierHealth:
-        """Ask the server how it is doing."""
-        health = self._manager.check()
-        facts = dataclasses.asdict(health)
-        return TierHealth(
-            status=(Status.UP if health.is_whole else Status.DEGRADED) if health.up else Status.DOWN,
-            latency_ms=health.latency_ms,
-            error=health.error or "",
-            server=health,
-            detail={name: facts[name] for name in facts if name not in ("up", "latency_ms", "error")},
-        )
 
     @property
     def breaker(self) -> Breaker:

@@ -36,7 +36,7 @@ class RedisIdentity:
         if not self._name and now >= self._next_attempt:
             # Before the server is asked: others need not wait for its answer too.
             self._next_attempt = now + _PAUSE
-            if run_id := self._manager.check().run_id:
+            if run_id := self._manager.check(compare=False).run_id:
                 # Two databases of one server share nothing: what one was told, the other does not know.
                 self._name = f"{run_id}/{self._manager.database}"
         return self._name

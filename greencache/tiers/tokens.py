@@ -6,7 +6,7 @@ import re
 import secrets
 import socket
 
-__all__ = ["new_batch"]
+__all__ = ["new_batch", "process_name"]
 
 
 def new_batch() -> str:
@@ -15,7 +15,12 @@ def new_batch() -> str:
     Unique per fill, not per process, and drawn anew after a fork without anybody's help. The names of host
     and process are for people who ask who holds a lease.
     """
-    return f"{_host()}:{os.getpid()}:{secrets.token_hex(12)}"
+    return f"{process_name()}:{secrets.token_hex(12)}"
+
+
+def process_name() -> str:
+    """Return what this process is called among those that share servers: "host:pid"."""
+    return f"{_host()}:{os.getpid()}"
 
 
 @functools.cache

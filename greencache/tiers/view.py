@@ -70,6 +70,7 @@ class ViewTier:
     ) -> None:
         self.counters = counters
         self._manager = manager
+        self.place = f"PostgreSQL {manager.where}"
         self._namespace = namespace
         self._sources = tuple(
             ViewSource(spec, manager, namespace=namespace, clock=clock, counters=counters, recorder=recorder)

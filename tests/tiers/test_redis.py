@@ -752,9 +752,9 @@ def test_nobody_waits_while_another_asks_who_the_server_is(manager, make_tier):
     """Not to know it only costs work twice."""
     seen = []
 
-    def check(method):
+    def check(method, **options):
         seen.append(tier.identity())
-        return method()
+        return method(**options)
 
     tier = make_tier(through=Spy(manager, check=check))
     assert tier.identity()
