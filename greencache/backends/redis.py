@@ -1,6 +1,5 @@
 """The only door to Redis."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +15,7 @@ from greencache.backends.redis_protocol import Argument
 from greencache.backends.redis_report import AppliedSetting, RedisHealth
 from greencache.backends.redis_scan import scan_node
 from greencache.backends.redis_scripts import Apart, ScriptCall, ScriptRunner
-from greencache.backends.redis_settings import NodeSettings
+from greencache.backends.redis_settings import NodeSettings, require_positive
 from greencache.backends.redis_single import SingleServer
 from greencache.backends.redis_watch import ServerWatch
 from greencache.backends.retry import RetryPolicy, Sleep
@@ -73,7 +72,7 @@ class RedisManager:
         parser: Parser = "auto",
         server_settings: Mapping[str, str] | None = None,
     ) -> None:
-        _require_positive(timeout=timeout, connect_timeout=connect_timeout, deadline=deadline)
+        require_positive(timeout=timeout, connect_timeout=connect_timeout, deadline=deadline)
         if max_connections < 1:
             raise ConfigurationError(f"expected max_connections of 1 or more, got {max_connections!r}")
         require_parser(parser)
@@ -293,9 +292,3 @@ class RedisManager:
     def close(self) -> None:
         """Close all connections; calls that come later raise `TierUnavailableError`."""
         self._servers.close()
-
-
-def _require_positive(**times: Seconds) -> None:
-    for name, value in times.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ConfigurationError(f"expected {name} as a positive number of seconds, got {value!r}")

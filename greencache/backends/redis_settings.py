@@ -1,6 +1,7 @@
 """How to talk to a server, whichever it is."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 from greencache.backends.breaker import Breaker
@@ -9,9 +10,10 @@ from greencache.backends.redis_connection import GuardedConnection, Parser, new_
 from greencache.backends.redis_node import Guide, RedisNode
 from greencache.backends.retry import RetryPolicy, Sleep
 from greencache.clock import Clock
+from greencache.errors import ConfigurationError
 from greencache.typing import Seconds
 
-__all__ = ["NodeSettings"]
+__all__ = ["NodeSettings", "require_positive"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,3 +53,14 @@ class NodeSettings:
             sleep=self.sleep,
             guide=guide,
         )
+
+
+def require_positive(**times: Seconds) -> None:
+    """Refuse times that cannot work, by their names.
+
+    Raises:
+        ConfigurationError: If one is not a positive number.
+    """
+    for name, value in times.items():
+        if not (math.isfinite(value) and value > 0):
+            raise ConfigurationError(f"expected {name} as a positive number of seconds, got {value!r}")
