@@ -12,6 +12,7 @@
     │   ├── EncodeError                        a value that the serializer cannot write
     │   └── DecodeError                        bytes that are not an entry, or not of this key
     ├── TierUnavailableError (ConnectionError) a tier did not answer; a read turns it into a miss
+    │   └── SecureConnectionError              TLS: a certificate or version that is not to be trusted
     ├── ServerReplyError (RuntimeError)        a server answered a command with an error of its own
     ├── InvalidationPending (ConnectionError)  a drop that could not reach a tier and is queued
     ├── NotReplicatedError (TimeoutError)      a durable write or drop that no replica has acknowledged
@@ -33,6 +34,7 @@ __all__ = [
     "IsolationError",
     "LoadTimeoutError",
     "NotReplicatedError",
+    "SecureConnectionError",
     "ServerReplyError",
     "SharedValueError",
     "TierUnavailableError",
@@ -98,6 +100,10 @@ class TierUnavailableError(GreencacheError, ConnectionError):
 
     is_outage = True
     """Whether the tier is away as a whole; otherwise it has answered, and refused this one call."""
+
+
+class SecureConnectionError(TierUnavailableError):
+    """No secure connection to a server: one side does not trust the other; the message says what to do."""
 
 
 class ServerReplyError(GreencacheError, RuntimeError):

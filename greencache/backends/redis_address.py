@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from greencache.backends.redis_tls import TLS_OPTIONS, check_tls
 from greencache.errors import ConfigurationError
 
 __all__ = ["RedisAddress"]
@@ -11,7 +12,6 @@ __all__ = ["RedisAddress"]
 _FORMS = (
     "redis://[user:password@]host[:port][/db], rediss://... for TLS, or unix://[user:password@]/path[?db=0]"
 )
-_TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"})
 _DEFAULT_PORT = 6379
 
 
@@ -27,7 +27,7 @@ class RedisAddress:
         db: Number of the database.
         username: ACL user; `None` for the default user.
         password: Its password.
-        tls: redis-py's `ssl_…` options.
+        tls: The `ssl_…` options of the URL.
         name: What it is called in messages, instead of host and port.
     """
 
@@ -66,11 +66,12 @@ class RedisAddress:
             raise ConfigurationError(f"expected a URL such as {_FORMS}, got a scheme of {parts.scheme!r}")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         database = options.pop("db", None)
-        if unknown := options.keys() - _TLS_OPTIONS:
+        if unknown := options.keys() - TLS_OPTIONS:
             raise ConfigurationError(
-                f"expected only db and {', '.join(sorted(_TLS_OPTIONS))} as options in a Redis URL, "
+                f"expected only db and {', '.join(sorted(TLS_OPTIONS))} as options in a Redis URL, "
                 f"got {', '.join(sorted(unknown))}; time limits and sizes are arguments of RedisManager"
             )
+        check_tls(options)
         is_socket = parts.scheme == "unix"
         return cls(
             scheme=parts.scheme,

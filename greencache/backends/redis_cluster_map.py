@@ -9,7 +9,8 @@ from greencache.backends.redis_address import RedisAddress
 from greencache.backends.redis_connection import GuardedConnection
 from greencache.backends.redis_deployment import Deployment
 from greencache.backends.redis_errors import FOREIGN_ERRORS
-from greencache.backends.redis_gate import INTERVAL, PATIENCE, QuestionGate
+from greencache.backends.redis_failures import Failures
+from greencache.backends.redis_gate import QuestionGate
 from greencache.backends.redis_health import parse_info
 from greencache.backends.redis_node import RedisNode
 from greencache.backends.redis_protocol import pack
@@ -86,7 +87,7 @@ class ClusterMap:
         self._nodes: dict[Place, RedisNode] = {}
         self._epoch = -1
         self._is_doubtful = True
-        self._failure = "not yet asked"
+        self._failures = Failures()
         self._forget()
         after_fork_in_child(self._forget)
 
@@ -128,6 +129,7 @@ class ClusterMap:
 
         Raises:
             TransientError: Nothing is known yet, and nobody could say anything.
+            TierUnavailableError: The same, and to ask again would not help.
         """
         if not self._is_doubtful and self.slots.places:
             return
@@ -135,8 +137,9 @@ class ClusterMap:
             lambda: self._refresh(deadline), deadline, is_known=lambda: bool(self.slots.places)
         )
         if not self.slots.places:
+            self._failures.raise_if_lasting()
             raise TransientError(
-                f"no node of the Redis Cluster {self._label} says who owns what: {self._failure}",
+                f"no node of the Redis Cluster {self._label} says who owns what: {self._failures}",
                 may_have_run=False,
             )
 
@@ -153,10 +156,10 @@ class ClusterMap:
             # new node instead, these say so one by one, or the next refresh does.
             self._change(lambda: self.slots.succeeded(former, place))
 
-    def _refresh(self, deadline: Seconds) -> None:
+    def _refresh(self, deadline: Seconds) -> bool:
         self._is_doubtful = False
         try:
-            self._ask(min(deadline, self._clock.now() + INTERVAL))
+            return self._ask(self._gate.end_of_round(deadline))
         except BaseException:
             self._is_doubtful = True
             raise
@@ -165,27 +168,29 @@ class ClusterMap:
     def _label(self) -> str:
         return ",".join(seed.label for seed in self._deployment.seeds)
 
-    def _ask(self, end: Seconds) -> None:
+    def _ask(self, end: Seconds) -> bool:
+        """Ask nodes until one knows as much as was known before, and return whether any answered."""
         best: tuple[int, SlotMap] | None = None
-        failures: list[str] = []
+        failures = Failures()
         for address in self._whom_to_ask():
             try:
-                epoch, slots = self._ask_one(address, min(end, self._clock.now() + PATIENCE))
+                epoch, slots = self._ask_one(address, min(end, self._clock.now() + self._gate.patience))
             except FOREIGN_ERRORS as error:
-                failures.append(f"{address.label}: {address.scrub(str(error))[:100] or 'no answer'}")
+                failures.add(address, error)
                 continue
             if slots.places and (best is None or epoch > best[0]):
                 best = epoch, slots
             if best is not None and best[0] >= self._epoch:
                 break
-            failures.append(f"{address.label}: it knows of no slots, or less than was known before")
-        self._failure = "; ".join(failures)
+            failures.add_answer(address, "it knows of no slots, or less than was known before")
+        self._failures = failures
         if best is None:
             self.doubt()
-            return
+            return False
         self._epoch, slots = best
         if slots.owners != self.slots.owners:
             self._change(lambda: slots)
+        return True
 
     def _whom_to_ask(self) -> list[RedisAddress]:
         """Return nodes that answer first, others of them last, and each once."""

@@ -6,7 +6,7 @@ redis/redis-py#4292).
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from redis._parsers import _HiredisParser, _RESP2Parser
@@ -15,7 +15,6 @@ from redis.connection import (
     AbstractConnection,
     Connection,
     DefaultParser,
-    SSLConnection,
     UnixDomainSocketConnection,
 )
 from redis.maint_notifications import MaintNotificationsConfig
@@ -24,6 +23,7 @@ from redis.retry import Retry
 from greencache.backends.redis_address import RedisAddress
 from greencache.backends.redis_protocol import pack
 from greencache.backends.redis_socket import DeadlineSocket
+from greencache.backends.redis_tls import client_context
 from greencache.errors import ConfigurationError
 from greencache.typing import Seconds
 
@@ -183,8 +183,32 @@ class _TcpConnection(GuardedConnection, Connection):
     """Over TCP."""
 
 
-class _TlsConnection(GuardedConnection, SSLConnection):
-    """Over TLS."""
+class _TlsConnection(_TcpConnection):
+    """Over TLS.
+
+    Args:
+        tls: As of `client_context`.
+        options: As of `GuardedConnection`.
+    """
+
+    def __init__(self, *, tls: Mapping[str, str], **options: Any) -> None:
+        self._tls = tls
+        super().__init__(**options)
+
+    def _connect(self) -> socket.socket:
+        context = client_context(self._tls)
+        plain: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
+        try:
+            secured = context.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+        except BaseException:
+            plain.close()
+            raise
+        try:
+            secured.do_handshake()
+        except BaseException:
+            secured.close()  # whatever unwinds the stack, a time-out of gevent included
+            raise
+        return secured
 
 
 class _UnixConnection(GuardedConnection, UnixDomainSocketConnection):
@@ -244,7 +268,7 @@ def new_connection(
         return _UnixConnection(path=address.path, **options)
     options |= {"host": address.host, "port": address.port, "socket_keepalive_options": _keepalive()}
     if address.scheme == "rediss":
-        return _TlsConnection(**options, **dict[str, Any](address.tls))
+        return _TlsConnection(tls=address.tls, **options)
     return _TcpConnection(**options)
 
 

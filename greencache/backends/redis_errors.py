@@ -10,6 +10,7 @@ from typing import Any
 from redis import exceptions
 
 from greencache.backends.redis_address import RedisAddress
+from greencache.backends.redis_tls import explain_tls, is_hang_up
 from greencache.backends.retry import MovingSlotError, RefusedError, TransientError
 from greencache.errors import GreencacheError, ServerReplyError, TierUnavailableError
 
@@ -20,6 +21,7 @@ __all__ = [
     "concerns_slot",
     "explain_failure",
     "explain_reply",
+    "hint_for",
     "is_demoted",
     "is_unknown_script",
     "redirect_of",
@@ -29,6 +31,8 @@ __all__ = [
 
 FOREIGN_ERRORS = (exceptions.RedisError, OSError, ValueError, OverflowError, RecursionError, MemoryError)
 """What redis-py's parsers raise; the last four for replies that no Redis sends."""
+
+_REPLIES = (exceptions.ResponseError, exceptions.BusyLoadingError, exceptions.AuthenticationError)
 
 TIMEOUTS = (exceptions.TimeoutError, TimeoutError)
 """What of these means that nothing came in time."""
@@ -114,24 +118,35 @@ def explain_failure(address: RedisAddress, error: Exception, *, may_have_run: bo
     match error:
         case exceptions.TimeoutError() | TimeoutError():
             return TransientError(f"{name} did not answer in time", may_have_run=may_have_run)
-        case ssl.SSLError():
-            return TierUnavailableError(f"{name}: no secure connection: {said}")
-        case exceptions.ResponseError() | exceptions.BusyLoadingError() | exceptions.AuthenticationError():
-            return explain_reply(address, error, may_have_run=False)
-        case OSError() | exceptions.ConnectionError() if "max number of clients" in said:
+        case TierUnavailableError():
+            return error  # somebody who was asked for the way has explained it already
+        case ssl.SSLError() if not is_hang_up(error):
+            return explain_tls(name, error, said)
+        case Exception() if isinstance(error, _REPLIES) or "max number of clients" in said:
             return explain_reply(address, error, may_have_run=False)
         case OSError() | exceptions.ConnectionError():
             did = "broke the connection" if may_have_run else "cannot be reached"
-            return TransientError(f"{name} {did}: {said}", may_have_run=may_have_run)
+            return TransientError(
+                f"{name} {did}: {said}{hint_for(address, error)}", may_have_run=may_have_run
+            )
         case _:
             what = f"{type(error).__name__}: {said}"
             return TierUnavailableError(f"{name} speaks no Redis protocol; is its port right? ({what})")
 
 
+def hint_for(address: RedisAddress, error: Exception) -> str:
+    """Return what may be behind a connection that was closed; nothing if that is plain."""
+    # Who hangs up for want of a certificate need not say so: the end may come before the reason.
+    is_anonymous = address.scheme == "rediss" and "ssl_certfile" not in address.tls
+    if is_anonymous and closed_by_peer(error):
+        return "; does it demand a certificate of ours (ssl_certfile)?"
+    return ""
+
+
 def closed_by_peer(error: Exception) -> bool:
     """Return whether the server hung up, as it does with idle connections and when it restarts."""
     if isinstance(error, OSError):
-        return not isinstance(error, TimeoutError | ssl.SSLError)
+        return is_hang_up(error) or not isinstance(error, TimeoutError | ssl.SSLError)
     return type(error) is exceptions.ConnectionError
 
 

@@ -8,12 +8,13 @@ from greencache.clock import Clock
 from greencache.forks import after_fork_in_child
 from greencache.typing import Seconds
 
-__all__ = ["INTERVAL", "PATIENCE", "QuestionGate"]
+__all__ = ["PATIENCE", "QuestionGate"]
 
-INTERVAL: Seconds = 1.0
-"""Between two rounds of one client; a round takes no longer, so there is one at a time."""
+_INTERVAL: Seconds = 1.0
+"""Between two rounds of one client; a round takes no longer, unless nobody answers."""
 PATIENCE: Seconds = 0.3
-"""For one server that is asked, from connecting to its answer."""
+"""For one server that is asked, from connecting to its answer; more once nobody has answered in time."""
+_MOST_PATIENCE: Seconds = 1.2
 
 
 class QuestionGate:
@@ -26,6 +27,8 @@ class QuestionGate:
     def __init__(self, clock: Clock) -> None:
         self.rounds = 0
         """How many have been let through."""
+        self.patience = PATIENCE
+        """Seconds for one server that is asked."""
         self._clock = clock
         self._forget()
         after_fork_in_child(self._forget)
@@ -36,18 +39,20 @@ class QuestionGate:
         self._is_over.set()
         self._due: Seconds = -1.0
 
-    def ask(self, ask: Callable[[], None]) -> bool:
+    def ask(self, ask: Callable[[], bool]) -> bool:
         """Ask, if this is the time for it, and return whether it was.
 
         Args:
-            ask: Does it. A round that it does not end, since its greenlet was killed or a signal handler
-                raised, does not count: the next one is let through at once.
+            ask: Does it, and returns whether anybody has answered. A round that it does not end, since its
+                greenlet was killed or a signal handler raised, does not count: the next one is let through
+                at once.
         """
         if not self._enter():
             return False
         is_complete = False
         try:
-            ask()
+            # TLS between busy machines takes its time: if each handshake is cut short, none succeeds.
+            self.patience = PATIENCE if ask() else min(2 * self.patience, _MOST_PATIENCE)
             is_complete = True
         finally:
             if not is_complete:
@@ -56,7 +61,7 @@ class QuestionGate:
         return True
 
     def ask_or_wait(
-        self, ask: Callable[[], None], deadline: Seconds, *, is_known: Callable[[], bool]
+        self, ask: Callable[[], bool], deadline: Seconds, *, is_known: Callable[[], bool]
     ) -> None:
         """Ask, if this is the time for it; else wait for who does, as long as nothing is known yet.
 
@@ -66,11 +71,15 @@ class QuestionGate:
             is_known: Whether anybody has been told an answer.
         """
         while not self.ask(ask) and not is_known():
-            self._is_over.wait(max(0.0, min(deadline - self._clock.now(), INTERVAL)))
+            self._is_over.wait(max(0.0, min(deadline - self._clock.now(), _INTERVAL)))
             now = self._clock.now()
             # Asked to the end, and in vain; or else whoever asked was cut short, and it is our turn.
             if now >= deadline or (self._is_over.is_set() and now < self._due):
                 return
+
+    def end_of_round(self, deadline: Seconds) -> Seconds:
+        """Return the reading of the clock at which a round ends, at its deadline or earlier."""
+        return min(deadline, self._clock.now() + _INTERVAL * self.patience / PATIENCE)
 
     def reopen(self) -> None:
         """Let the next one through at once: there is news."""
@@ -82,7 +91,7 @@ class QuestionGate:
             if now < self._due:
                 return False
             # A little later each time, so that many clients do not ask in step.
-            self._due = now + INTERVAL * random.uniform(1.0, 1.1)  # noqa: S311
+            self._due = now + _INTERVAL * random.uniform(1.0, 1.1)  # noqa: S311
             self._is_over.clear()
             self.rounds += 1
         return True

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from greencache.backends.redis_address import RedisAddress
 from greencache.backends.redis_connection import GuardedConnection
 from greencache.backends.redis_errors import FOREIGN_ERRORS
-from greencache.backends.redis_gate import INTERVAL, PATIENCE, QuestionGate
+from greencache.backends.redis_failures import Failures
+from greencache.backends.redis_gate import QuestionGate
 from greencache.backends.redis_protocol import pack
 from greencache.clock import Clock
 from greencache.typing import Seconds
@@ -60,7 +61,7 @@ class PrimaryFinder:
         self.service = service
         self.sentinels = tuple(sentinels)
         self.connect = connect
-        self.failure = "not yet asked"
+        self.failures = Failures()
         """Why nobody could say where the primary is, the last time."""
         self._clock = clock
         self._on_switch = on_switch
@@ -76,6 +77,11 @@ class PrimaryFinder:
     def questions(self) -> int:
         """How often sentinels were asked."""
         return self._gate.rounds
+
+    @property
+    def patience(self) -> Seconds:
+        """Seconds that one sentinel is given to answer."""
+        return self._gate.patience
 
     @property
     def primary(self) -> Primary | None:
@@ -99,6 +105,7 @@ class PrimaryFinder:
 
         Raises:
             ConnectionError: Nobody could say; the message says why.
+            TierUnavailableError: The same, and to ask again would not help.
         """
         if self._primary is None or self._is_doubtful:
             # Whoever comes meanwhile goes on with the last answer, or else waits for the first.
@@ -107,7 +114,8 @@ class PrimaryFinder:
             )
         primary = self._primary
         if primary is None:
-            raise ConnectionError(f"no sentinel names a primary of {self.service!r}: {self.failure}")
+            self.failures.raise_if_lasting()
+            raise ConnectionError(f"no sentinel names a primary of {self.service!r}: {self.failures}")
         return primary
 
     def ask(self, deadline: Seconds, first: int | None = None) -> bool:
@@ -140,34 +148,35 @@ class PrimaryFinder:
             self.doubt()
             raise ConnectionError(f"{place[0]}:{place[1]} is not the primary of {self.service!r} any more")
 
-    def _ask(self, deadline: Seconds, first: int) -> None:
+    def _ask(self, deadline: Seconds, first: int) -> bool:
         self._is_doubtful = False
         answer = None
         try:
-            answer = self._ask_in_turn(first, min(deadline, self._clock.now() + INTERVAL))
+            answer = self._ask_in_turn(first, self._gate.end_of_round(deadline))
         finally:
             if answer is None:
                 self._is_doubtful = True
         if answer is not None:
             self._accept(answer)
+        return answer is not None
 
     def _ask_in_turn(self, first: int, end: Seconds) -> Primary | None:
         outdated: list[Primary] = []
-        failures: list[str] = []
+        failures = Failures()
         known = self._primary.epoch if self._primary is not None else -1
         count = len(self.sentinels)
         for number in ((first + step) % count for step in range(count)):
             sentinel = self.sentinels[number]
             try:
-                answer = self._ask_one(sentinel, min(end, self._clock.now() + PATIENCE))
+                answer = self._ask_one(sentinel, min(end, self._clock.now() + self._gate.patience))
             except FOREIGN_ERRORS as error:
-                failures.append(f"{sentinel.label}: {sentinel.scrub(str(error))[:100] or 'no answer'}")
+                failures.add(sentinel, error)
                 continue
             if answer.epoch >= known:
                 self._first = number
                 return answer
             outdated.append(answer)
-        self.failure = "; ".join(failures)
+        self.failures = failures
         # A sentinel alone may have missed a failover. If most of them know of none, they were set up anew.
         return max(outdated, key=lambda each: each.epoch) if 2 * len(outdated) > count else None
 

@@ -99,7 +99,10 @@ class SentinelNews:
         except BaseException:
             self._is_listening = False
             raise
-        return not self._stop.is_set()
+        if self._stop.is_set():
+            self._leave()
+            return False
+        return True
 
     def _hear(self) -> None:
         try:
@@ -122,7 +125,7 @@ class SentinelNews:
         if connection is None:
             connection = self._finder.connect(self._finder.sentinels[self._finder.last])
             self._connection = connection
-            connection.exchange(_SUBSCRIBE, len(_CHANNELS), self._clock.now() + PATIENCE)
+            connection.exchange(_SUBSCRIBE, len(_CHANNELS), self._clock.now() + self._finder.patience)
             return True  # whatever was announced before
         try:
             connection.exchange(b"", 1, self._clock.now() + _QUIET)

@@ -9,7 +9,7 @@ from redis._parsers import _RESP2Parser
 from greencache.backends.redis_address import RedisAddress
 from greencache.backends.redis_errors import closed_by_peer, explain_failure, explain_reply
 from greencache.backends.retry import RefusedError, TransientError
-from greencache.errors import ServerReplyError, TierUnavailableError
+from greencache.errors import SecureConnectionError, ServerReplyError, TierUnavailableError
 
 CANARY = "c4n4ry-pa55word"
 ADDRESS = RedisAddress.parse(f"redis://:{CANARY}@cache.example:6380")
@@ -74,7 +74,7 @@ def test_each_error_reply_has_its_kind(reply, kind):
         ),
         (ValueError("invalid literal for int()"), TierUnavailableError, "no Redis protocol"),
         (RecursionError("too deep"), TierUnavailableError, "no Redis protocol"),
-        (ssl.SSLCertVerificationError("certificate has expired"), TierUnavailableError, "has expired"),
+        (ssl.SSLCertVerificationError("certificate has expired"), SecureConnectionError, "has expired"),
         (
             exceptions.ResponseError("DB index is out of range", status_code="ERR"),
             ServerReplyError,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Link", "hang_up"]
 
+_TLS_HANDSHAKE = b"\x16"
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -95,9 +96,19 @@ class Link:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while self._proxy.requests.stalled:  # what goes nowhere, the server does not see
             self._wait(None)
-        if (context := self._proxy.tls) is not None:
+        context = self._proxy.tls
+        if context is not None and not (self._proxy.takes_plain and self._speaks_plain()):
             self._shake_hands(context)
         self._connect()
+
+    def _speaks_plain(self) -> bool:
+        """Wait for the first byte of the client, which in TLS is always the same, and leave it there."""
+        while True:
+            try:
+                return self._client.recv(1, socket.MSG_PEEK) != _TLS_HANDSHAKE
+            except BlockingIOError:
+                self._waker.watch(self._client, selectors.EVENT_READ)
+            self._wait(None)
 
     def _shake_hands(self, context: ssl.SSLContext) -> None:
         client = context.wrap_socket(self._client, server_side=True, do_handshake_on_connect=False)

@@ -29,14 +29,19 @@ class TcpProxy:
     Args:
         target: Host and port of the server.
         tls: Given, clients must speak TLS, which ends here: the server behind is reached without.
+        takes_plain: Whether clients may speak without TLS all the same, as the servers behind proxies do with
+            each other.
     """
 
     resets: bool = False
     """Whether each connection is reset as soon as it is made."""
 
-    def __init__(self, target: tuple[str, int], *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, target: tuple[str, int], *, tls: ssl.SSLContext | None = None, takes_plain: bool = False
+    ) -> None:
         self.target = target
         self.tls = tls
+        self.takes_plain = takes_plain
         self.requests = Traffic(self._wake_links)
         """What goes from clients to the server."""
         self.replies = Traffic(self._wake_links)

@@ -1,6 +1,7 @@
 """Redis Cluster: primaries that share the slots, and their replicas."""
 
 import pathlib
+import ssl
 from collections.abc import Sequence
 from typing import Literal
 
@@ -38,6 +39,8 @@ class RedisClusterServers(RedisGroup):
         password: What clients must give; `True` for a random one, `None` for none.
         persist: Whether servers keep what they store over a stop or a kill. Their place in the cluster they
             always keep.
+        tls: Given, clients may speak TLS, through a proxy before each server, and `url` says so;
+            the caller adds to it what they need to trust the proxies.
         arguments: Further words for the command line of the servers.
         deadline: Seconds for each to come up, and for all to agree.
     """
@@ -60,6 +63,7 @@ class RedisClusterServers(RedisGroup):
         node_timeout: Seconds = 1.0,
         password: str | bool | None = None,
         persist: bool = False,
+        tls: ssl.SSLContext | None = None,
         arguments: Sequence[str] = (),
         deadline: Seconds = 30.0,
     ) -> None:
@@ -68,6 +72,7 @@ class RedisClusterServers(RedisGroup):
         )
         self._counts = (primaries, replicas)
         self._persist = persist
+        self._tls = tls
         self._arguments = [
             *FAST_REPLICATION,
             "--cluster-enabled", "yes",
@@ -191,7 +196,7 @@ class RedisClusterServers(RedisGroup):
         program = RedisProgram(binary, self._password, self._arguments, persist=self._persist)
 
         def new_node() -> ClusterNode:
-            return ClusterNode(program, persist=self._persist, deadline=self._deadline)
+            return ClusterNode(program, persist=self._persist, deadline=self._deadline, tls=self._tls)
 
         return ClusterRunner(new_node, *self._counts, self._password, self._deadline)
 

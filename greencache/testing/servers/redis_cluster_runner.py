@@ -60,7 +60,7 @@ class ClusterRunner(GroupRunner):
             # Epochs that differ from the start: else nodes quarrel about them for a while.
             node.execute("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             for other in self.nodes[:number]:
-                _introduce(node, other)
+                node.meet(other)
         for number, node in enumerate(primaries):
             share = range(SLOTS * number // len(primaries), SLOTS * (number + 1) // len(primaries))
             node.execute("CLUSTER", "ADDSLOTS", *share)
@@ -74,7 +74,7 @@ class ClusterRunner(GroupRunner):
         living = self._living()
         self.nodes.append(node)
         for other in living:
-            _introduce(node, other)
+            node.meet(other)
         self._await_acquaintance([*living, node])
         if primary is not None:
             node.execute("CLUSTER", "REPLICATE", primary.node_id)
@@ -187,8 +187,3 @@ class ClusterRunner(GroupRunner):
         with contextlib.suppress(redis.RedisError):  # one died in between: ask again
             return [self.view(node) for node in self._living()]
         return []
-
-
-def _introduce(node: ClusterNode, other: ClusterNode) -> None:
-    host, port = other.address
-    node.execute("CLUSTER", "MEET", host, port)

@@ -234,8 +234,10 @@ class RedisGroup(Server):
         return self._local(find())
 
 
-def group_url(scheme: str, nodes: Iterable[RedisNode], password: str, path: str = "") -> str:
+def group_url(scheme: str, nodes: Sequence[RedisNode], password: str, path: str = "") -> str:
     """Return the URL of several servers: redis+cluster://:secret@127.0.0.1:7000,127.0.0.1:7001."""
+    if any(node.front for node in nodes):
+        scheme = scheme.replace("redis+", "rediss+")
     credentials = f":{urllib.parse.quote(password, safe='')}@" if password else ""
     places = ",".join(f"{host}:{port}" for host, port in (node.address for node in nodes))
     return f"{scheme}://{credentials}{places}{path}"

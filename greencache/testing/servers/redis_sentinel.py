@@ -1,7 +1,9 @@
 """Redis with Sentinel: a primary, its replicas, and those who watch them."""
 
 import pathlib
+import ssl
 from collections.abc import Sequence
+from typing import Any
 
 from greencache.testing.servers.redis_group import (
     FAST_REPLICATION,
@@ -40,6 +42,8 @@ class RedisSentinelServers(RedisGroup):
         down_after: Seconds of silence after which a sentinel takes a server for dead.
         password: What clients of the data servers must give; `True` for a random one, `None` for none.
         persist: Whether servers keep what they store over a stop or a kill.
+        tls: Given, clients may speak TLS, through a proxy before each server, and `url` says so;
+            the caller adds to it what they need to trust the proxies.
         arguments: Further words for the command line of the data servers.
         deadline: Seconds for each to come up, and for all to agree.
     """
@@ -63,6 +67,7 @@ class RedisSentinelServers(RedisGroup):
         down_after: Seconds = 0.6,
         password: str | bool | None = None,
         persist: bool = False,
+        tls: ssl.SSLContext | None = None,
         arguments: Sequence[str] = (),
         deadline: Seconds = 30.0,
     ) -> None:
@@ -72,6 +77,7 @@ class RedisSentinelServers(RedisGroup):
         self._counts = (replicas, sentinels)
         self._down_after = down_after
         self._persist = persist
+        self._tls = tls
         self._arguments = [*FAST_REPLICATION, *arguments]
 
     @property
@@ -152,9 +158,10 @@ class RedisSentinelServers(RedisGroup):
     def _local(self, binary: pathlib.Path) -> GroupRunner:
         replicas, sentinels = self._counts
         data = RedisProgram(binary, self._password, self._arguments, persist=self._persist)
-        nodes = [RedisNode(data, persist=self._persist, deadline=self._deadline) for _ in range(1 + replicas)]
+        settings: dict[str, Any] = {"deadline": self._deadline, "tls": self._tls}
+        nodes = [RedisNode(data, persist=self._persist, **settings) for _ in range(1 + replicas)]
         watch = SentinelProgram(binary)
-        watchers = [SentinelNode(watch, persist=True, deadline=self._deadline) for _ in range(sentinels)]
+        watchers = [SentinelNode(watch, persist=True, **settings) for _ in range(sentinels)]
         return SentinelRunner(nodes, watchers, data.password, self._down_after, self._deadline)
 
     def _read_version(self, url: str) -> str:
