@@ -52,10 +52,10 @@ def is_running(pid: int) -> bool:
 
 def state_of(pid: int) -> str:
     """Return the state letter of a process as `ps` prints it; `X` when there is none."""
-    for each, _, state in _table():
-        if each == pid:
-            return state
-    return "X"
+    if _has_proc():
+        entry = _entry_of(_PROC / str(pid))
+        return entry[2] if entry is not None else "X"
+    return next((state for each, _, state in _table_of_ps() if each == pid), "X")
 
 
 def children_of(pid: int) -> list[int]:
@@ -70,15 +70,25 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 def _table() -> Iterator[tuple[int, int, str]]:
     """Yield (pid, parent, state) of every process."""
-    if not (_PROC / "self" / "stat").exists():
+    if not _has_proc():
         yield from _table_of_ps()
         return
     for folder in _PROC.iterdir():
-        if folder.name.isdecimal():
-            with contextlib.suppress(OSError):  # it ended while we were looking
-                # The name in parentheses may hold anything, parentheses and spaces too.
-                state, parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
-                yield int(folder.name), int(parent), state
+        if folder.name.isdecimal() and (entry := _entry_of(folder)) is not None:
+            yield entry
+
+
+def _has_proc() -> bool:
+    return (_PROC / "self" / "stat").exists()
+
+
+def _entry_of(folder: pathlib.Path) -> tuple[int, int, str] | None:
+    try:
+        # The name in parentheses may hold anything, parentheses and spaces too.
+        state, parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+    except OSError:
+        return None  # it has ended
+    return int(folder.name), int(parent), state
 
 
 def _table_of_ps() -> Iterator[tuple[int, int, str]]:
