@@ -8,7 +8,7 @@ from redis._parsers import _RESP2Parser
 
 from greencache.backends.redis_address import RedisAddress
 from greencache.backends.redis_errors import closed_by_peer, explain_failure, explain_reply
-from greencache.backends.retry import RefusedError, TransientError
+from greencache.backends.retry import MovingSlotError, RefusedError, TransientError
 from greencache.errors import SecureConnectionError, ServerReplyError, TierUnavailableError
 
 CANARY = "c4n4ry-pa55word"
@@ -22,7 +22,7 @@ ADDRESS = RedisAddress.parse(f"redis://:{CANARY}@cache.example:6380")
         ("BUSY Redis is busy running a script. You can only call SCRIPT KILL", TransientError),
         ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", TransientError),
         ("CLUSTERDOWN The cluster is down", TransientError),
-        ("TRYAGAIN Multiple keys request during rehashing of slot", TransientError),
+        ("TRYAGAIN Multiple keys request during rehashing of slot", MovingSlotError),
         ("ERR max number of clients reached", TransientError),
         ("NOAUTH Authentication required.", TierUnavailableError),
         ("WRONGPASS invalid username-password pair or user is disabled.", TierUnavailableError),

@@ -25,8 +25,8 @@ class RedisServer(Server):
 
     Args:
         variable: Environment variable that may name a server by its URL.
-        release: One of `RELEASES`, as a program of this machine; by default the one that
-            `GREENCACHE_TEST_REDIS` names, else whatever there is.
+        release: One of `RELEASES`, as a program of this machine; by default what the variable names, else
+            the release that `GREENCACHE_TEST_REDIS` names, else whatever there is.
         sources: Which sources may serve; `LOCAL` for servers that can be killed and paused.
         maxmemory: What it may store, as Redis writes sizes ("100mb") or in bytes; `None` for no limit.
         maxmemory_policy: What it evicts at that limit.
@@ -58,6 +58,7 @@ class RedisServer(Server):
     ) -> None:
         super().__init__(sources=sources)
         self._variable = variable
+        self._is_any_welcome = release is None
         self._release = chosen_release(release)
         self.advice = advice_on(self._release) or self.advice
         self._password = secrets.token_urlsafe(16) if password is True else password or ""
@@ -86,13 +87,13 @@ class RedisServer(Server):
         local = [
             Candidate(source, partial(self._found, find)) for source, find in redis_programs(self._release)
         ]
-        if self._release is not None:
-            return local
-        return [
-            Candidate("environment", lambda: EnvironmentRunner(self._variable, _SCHEMES, self._read_version)),
-            Candidate("container", self._container),
-            *local,
-        ]
+        named = Candidate(
+            "environment", lambda: EnvironmentRunner(self._variable, _SCHEMES, self._read_version)
+        )
+        container = Candidate("container", self._container)
+        if self._release is None:
+            return [named, container, *local]
+        return [named, *local] if self._is_any_welcome else local
 
     def _found(self, find: Callable[[], pathlib.Path]) -> LocalRunner:
         return self._local(find())

@@ -183,6 +183,7 @@ class RedisGroup(Server):
         deadline: Seconds,
     ) -> None:
         super().__init__(sources=sources)
+        self._is_any_welcome = release is None
         self._release = chosen_release(release)
         self.advice = advice_on(self._release) or self.advice
         self._variable = variable
@@ -221,7 +222,7 @@ class RedisGroup(Server):
         local = [
             Candidate(source, partial(self._found, find)) for source, find in redis_programs(self._release)
         ]
-        if self._release is not None:
+        if not self._is_any_welcome:
             return local
         return [
             Candidate(
