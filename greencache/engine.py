@@ -175,6 +175,8 @@ class Engine:
     def look_in_memory(self, keys: list[Key], *, takes_absent: bool = True) -> Look:
         """Return what L1 has, counted."""
         look = look_in_memory(self.stack, keys, takes_absent=takes_absent)
+        if self.stack.memory is not None:
+            self.stack.memory.note_look(keys, look.found)
         counters = self.memory_counters
         counters.hits += len(look.found)
         counters.misses += len(keys) - len(look.found)

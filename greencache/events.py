@@ -34,6 +34,7 @@ class EventKind(enum.StrEnum):
     REFRESH_FAILED = "refresh_failed"
     FEATURE_MISSING = "feature_missing"
     BACKGROUND_FAILED = "background_failed"
+    RECORDING_ENDED = "recording_ended"
 
 
 class Event(NamedTuple):

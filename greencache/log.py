@@ -39,6 +39,7 @@ _LEVEL_OF: Final[Mapping[EventKind, str]] = {
     EventKind.REFRESH_FAILED: "warning",
     EventKind.FEATURE_MISSING: "warning",
     EventKind.BACKGROUND_FAILED: "error",
+    EventKind.RECORDING_ENDED: "warning",
 }
 
 _NAMES_OF_KEYS: Final = frozenset({"key", "keys", "pattern", "patterns", "tag", "tags"})

@@ -1,11 +1,12 @@
 """Makes the parts of one cache and puts them together."""
 
+import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from greencache.backends.postgres import PostgresManager
 from greencache.backends.redis import RedisManager
-from greencache.build.parts import address_of, codec_of, recorder_of, view_specs_of
+from greencache.build.parts import access_log_of, address_of, codec_of, recorder_of, view_specs_of
 from greencache.build.servers import connection_of, redis_manager_of
 from greencache.bus.base import Bus
 from greencache.bus.redis import RedisBus
@@ -21,6 +22,7 @@ from greencache.strategies import CacheAside, Strategy, WriteThrough
 from greencache.tiers.base import Tier
 from greencache.tiers.border import Border
 from greencache.tiers.memory import MemoryTier
+from greencache.tiers.memory_recorded import RecordedMemoryTier
 from greencache.tiers.postgres import PostgresTier
 from greencache.tiers.redis import RedisTier
 from greencache.tiers.view import ViewTier
@@ -76,10 +78,11 @@ class Builder:
             "recorder": self._recorder,
             "clock": self._clock,
         }
-        memory = self._memory(has_bus=bus is not None, is_shared=bool(tiers))
-        return cls([*memory, *tiers], **{**settings, **arguments})
+        given = {name: value for name, value in arguments.items() if name != "record"}
+        memory = self._memory(arguments.get("record"), has_bus=bus is not None, is_shared=bool(tiers))
+        return cls([*memory, *tiers], **{**settings, **given})
 
-    def _memory(self, *, has_bus: bool, is_shared: bool) -> list[Tier]:
+    def _memory(self, record: str | os.PathLike[str] | None, *, has_bus: bool, is_shared: bool) -> list[Tier]:
         l1, max_staleness = self._config.l1, self._config.bus.max_staleness
         if not l1.enabled:
             return []
@@ -87,15 +90,17 @@ class Builder:
         if is_shared and not has_bus and max_staleness is not None:
             # Nobody tells this process what others have invalidated, so L1 asks that often instead.
             ttl = max_staleness if ttl is None else min(ttl, max_staleness)
-        tier = MemoryTier(
-            l1.size,
-            max_entries=l1.max_entries,
-            ttl=ttl,
-            policy=l1.policy,
-            count_hits=l1.count_hits,
-            clock=self._clock,
-        )
-        return [tier]
+        options: dict[str, Any] = {
+            "max_entries": l1.max_entries,
+            "ttl": ttl,
+            "policy": l1.policy,
+            "count_hits": l1.count_hits,
+            "clock": self._clock,
+        }
+        accesses = access_log_of(l1.record, record, self._clock, self._recorder)
+        if accesses is None:
+            return [MemoryTier(l1.size, **options)]
+        return [RecordedMemoryTier(l1.size, accesses=accesses, **options)]
 
     def _redis_tiers(self) -> list[Tier]:
         tiers: list[Tier] = []

@@ -1,14 +1,17 @@
 """The parts of a cache that depend on one section of the configuration each."""
 
+import os
+
 from greencache.clock import Clock
 from greencache.codecs import Codec, Signer, compressor_named, serializer_named
-from greencache.config import CacheConfig, L4Config, ServerConfig
+from greencache.config import CacheConfig, L4Config, RecordConfig, ServerConfig
 from greencache.errors import ConfigurationError
 from greencache.events import NullRecorder, Recorder
 from greencache.log import StructlogRecorder
+from greencache.recording import AccessLog
 from greencache.tiers.view_spec import ViewSpec
 
-__all__ = ["address_of", "codec_of", "recorder_of", "view_specs_of"]
+__all__ = ["access_log_of", "address_of", "codec_of", "recorder_of", "view_specs_of"]
 
 
 def recorder_of(config: CacheConfig, clock: Clock) -> Recorder:
@@ -22,6 +25,25 @@ def recorder_of(config: CacheConfig, clock: Clock) -> Recorder:
         burst=logging.max_per_second,
         period=1.0,
         clock=clock,
+    )
+
+
+def access_log_of(
+    config: RecordConfig, path: str | os.PathLike[str] | None, clock: Clock, recorder: Recorder
+) -> AccessLog | None:
+    """Return where accesses to L1 are recorded, if anywhere.
+
+    Args:
+        config: How.
+        path: The file, instead of that of the settings.
+        clock: Where the time comes from.
+        recorder: Is told when recording has ended before its time.
+    """
+    chosen = config.path if path is None else path
+    if chosen is None:
+        return None
+    return AccessLog(
+        chosen, hash_keys=config.hash_keys, max_size=config.max_size, clock=clock, recorder=recorder
     )
 
 

@@ -18,12 +18,21 @@ __all__ = [
     "L2Config",
     "L3Config",
     "L4Config",
+    "RecordConfig",
     "RedisConfig",
     "RetryConfig",
     "ServerConfig",
 ]
 
 EvictionPolicy = Literal["default", "s3fifo", "sieve", "gdsf", "lru", "lfu", "fifo", "random"]
+
+
+class RecordConfig(Settings):
+    """How what is asked of L1 is recorded, for `greencache simulate`."""
+
+    path: Path | None = None
+    hash_keys: bool = True
+    max_size: Size = 100_000_000
 
 
 class L1Config(Settings):
@@ -35,6 +44,7 @@ class L1Config(Settings):
     ttl: OptionalDuration = 60.0
     policy: EvictionPolicy = "default"
     count_hits: bool = False
+    record: RecordConfig = RecordConfig()
 
     @property
     def is_configured(self) -> bool:

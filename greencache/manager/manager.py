@@ -60,6 +60,8 @@ class CacheManager(Reads, Writes):
             never for a cache made by hand, and every 30 s for one from a configuration or addresses.
         recorder: Is told of what happens.
         clock: Where the time comes from.
+        record: A file to record in what is asked of L1, keys hashed, for `greencache simulate`; the number of
+            the process is put before its ending. With `tiers`, give a `RecordedMemoryTier` among them.
 
     Raises:
         ConfigurationError: If the parts do not fit together.
@@ -83,9 +85,10 @@ class CacheManager(Reads, Writes):
         health: HealthOptions | None = None,
         recorder: Recorder | None = None,
         clock: Clock | None = None,
+        record: str | os.PathLike[str] | None = None,
     ) -> None:
         engine = Engine(
-            tiers,
+            tiers if record is None else _recorded(tiers, record, clock, recorder),
             namespace=namespace,
             strategy=strategy,
             bus=bus,
@@ -126,7 +129,7 @@ class CacheManager(Reads, Writes):
             l4: Address of PostgreSQL, such as "postgresql://user@host/database".
             namespace: Keeps this cache's keys apart from all others on the same servers.
             options: `max_staleness`; `views`, materialized views to read; `types`, classes of values that
-                other processes store; `strategy`, `defaults`, `patience`, and others of this class.
+                other processes store; `record`, `strategy`, `defaults`, `patience`, and others of this class.
 
         Raises:
             ConfigurationError: If an address or a size cannot be understood.
@@ -264,3 +267,21 @@ class CacheManager(Reads, Writes):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _recorded(
+    tiers: Sequence[Tier] | None,
+    record: str | os.PathLike[str],
+    clock: Clock | None,
+    recorder: Recorder | None,
+) -> list[Tier]:
+    """Return the tiers of a cache in memory that is recorded."""
+    from greencache.recording import AccessLog
+    from greencache.tiers.memory_recorded import RecordedMemoryTier
+
+    if tiers is not None:
+        raise ConfigurationError(
+            "record makes an L1 itself: expected it without tiers, or for from_urls or from_config; among"
+            " tiers, give RecordedMemoryTier(accesses=AccessLog(path))"
+        )
+    return [RecordedMemoryTier(accesses=AccessLog(record, clock=clock, recorder=recorder), clock=clock)]

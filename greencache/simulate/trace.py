@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from greencache.errors import GreencacheError
+from greencache.recording import FORMAT
 from greencache.typing import Seconds
 
-__all__ = ["FORMAT", "Request", "TraceError", "read_trace"]
-
-FORMAT: Final = "greencache-trace"
-"""What the first line of a trace in JSON lines names, with the version 1."""
+__all__ = ["Request", "TraceError", "read_trace"]
 
 _COLUMNS: Final = ("key", "size", "ttl", "time", "cost")
 

@@ -1,11 +1,11 @@
 """Writes the trace of a cache, to be replayed later."""
 
-import json
 import pathlib
 from types import TracebackType
 from typing import Self
 
-from greencache.simulate.trace import FORMAT, Request
+from greencache.recording import header, line_of
+from greencache.simulate.trace import Request
 
 __all__ = ["TraceWriter"]
 
@@ -23,15 +23,13 @@ class TraceWriter:
 
     def __init__(self, path: pathlib.Path) -> None:
         self._file = path.open("wb")
-        self._file.write(json.dumps({FORMAT: 1}).encode() + b"\n")
+        self._file.write(header())
 
     def write(self, request: Request) -> None:
         """Append a request."""
         key, size, ttl, time, cost = request
-        record = {"k": key, "t": time, "s": size, "ttl": ttl, "c": cost}
-        known = {name: value for name, value in record.items() if value is not None}
         # One call for a line: a buffered file has a lock of its own.
-        self._file.write(json.dumps(known, separators=(",", ":"), ensure_ascii=False).encode() + b"\n")
+        self._file.write(line_of(key, time=time, size=size, ttl=ttl, cost=cost))
 
     def close(self) -> None:
         """Write what is still buffered; may be called twice."""

@@ -115,6 +115,9 @@ class MemoryTier:
                 found[key] = entry
         return found
 
+    def note_look(self, keys: Iterable[Key], found: Mapping[Key, Entry]) -> None:
+        """Is told of each look past the index; nothing here, where nothing is recorded."""
+
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
         """Return the leases of the keys, new ones where nobody holds one."""
         granted: dict[Key, Lease] = {}
