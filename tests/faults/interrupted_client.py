@@ -5,10 +5,9 @@ import random
 import time
 
 import redis
-from redis.sentinel import Sentinel
 
 from greencache.backends.redis import RedisManager
-from greencache.backends.redis_deployment import Deployment, Topology
+from tests.faults.stock_readers import stock_client
 
 __all__ = ["KEYS", "Counts", "Quota", "fill", "new_reader"]
 
@@ -97,15 +96,7 @@ class _Stock:
     def __init__(self, url, parser):
         if parser == "python":
             _hide_hiredis()
-        deployment = Deployment.parse(url)
-        places = [(seed.host, seed.port) for seed in deployment.seeds]
-        if deployment.topology is Topology.SENTINEL:
-            self.client = Sentinel(places).master_for(deployment.service, max_connections=CONNECTIONS)
-        elif deployment.topology is Topology.CLUSTER:
-            nodes = [redis.cluster.ClusterNode(*place) for place in places]
-            self.client = redis.RedisCluster(startup_nodes=nodes, max_connections=CONNECTIONS)
-        else:
-            self.client = redis.Redis.from_url(url, max_connections=CONNECTIONS)
+        self.client = stock_client(url, max_connections=CONNECTIONS)
         self.get = self.client.get
 
     def slots_lost(self):

@@ -15,7 +15,7 @@ from greencache.testing import wait_until
 from greencache.testing.proxy import TcpProxy
 from tests.faults.failover_load import FailoverLoad
 from tests.faults.figures import only_in_a_long_run
-from tests.faults.stock_readers import StockReaders
+from tests.faults.stock_readers import StockReaders, stock_client
 
 __all__ = ["DEADLINE", "TIMEOUT", "Fault", "Rig", "Suffered", "parameters", "suffer"]
 
@@ -81,7 +81,7 @@ class Rig:
     def stock(self):
         """Return threads that read through redis-py with its defaults."""
         # Not closed: a call that hangs ends with its server, after this.
-        client = redis.Redis.from_url(self.urls[1])
+        client = stock_client(self.urls[1])
         with self.admin() as admin:
             return StockReaders(client, admin)
 

@@ -1,9 +1,13 @@
-"""Threads that read through a stock redis-py client, for the figures beside ours."""
+"""Stock redis-py clients and threads that read through them, for the figures beside ours."""
 
 import threading
 import time
 
-__all__ = ["StockReaders", "store_values"]
+import redis
+
+from greencache.backends.redis_deployment import Deployment, Topology
+
+__all__ = ["StockReaders", "stock_client", "store_values"]
 
 _KEYS = [f"stock:{number}" for number in range(50)]
 
@@ -77,3 +81,21 @@ def store_values(admin):
         admin: A client past all faults.
     """
     admin.mset({key: key for key in _KEYS})
+
+
+def stock_client(url, **options):
+    """Return a client of redis-py with its defaults, which it has only when it is not made from a URL.
+
+    Args:
+        url: As greencache takes it; through sentinels, it leads to the primary.
+        options: What differs from the defaults.
+    """
+    deployment = Deployment.parse(url)
+    if deployment.topology is Topology.SENTINEL:
+        sentinels = [(seed.host, seed.port) for seed in deployment.seeds]
+        return redis.Sentinel(sentinels).master_for(deployment.service, **options)
+    member = deployment.member
+    login = {"username": member.username, "password": member.password}
+    if deployment.topology is Topology.CLUSTER:
+        return redis.RedisCluster(host=member.host, port=member.port, **login, **options)
+    return redis.Redis(host=member.host, port=member.port, **login, **options)
