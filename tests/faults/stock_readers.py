@@ -1,5 +1,7 @@
 """Stock redis-py clients and threads that read through them, for the figures beside ours."""
 
+import contextlib
+import itertools
 import threading
 import time
 
@@ -7,7 +9,7 @@ import redis
 
 from greencache.backends.redis_deployment import Deployment, Topology
 
-__all__ = ["StockReaders", "stock_client", "store_values"]
+__all__ = ["StockReaders", "StockWriter", "stock_client", "store_values"]
 
 _KEYS = [f"stock:{number}" for number in range(50)]
 
@@ -55,6 +57,11 @@ class StockReaders:
         """Return after how many seconds a value came again; `None` if none has."""
         return next((at - moment for at in list(self.found) if at >= moment), None)
 
+    def longest_gap(self, moment):
+        """Return for how many seconds at most no value came, from a moment on and until now."""
+        found = [moment, *sorted(at for at in list(self.found) if at >= moment), time.monotonic()]
+        return max(later - earlier for earlier, later in itertools.pairwise(found))
+
     def _read(self, number):
         while not self._stop.is_set():
             for key in _KEYS:
@@ -72,6 +79,42 @@ class StockReaders:
                         self.wrong.append((key, value))
                 if self._stop.wait(0.002):
                     return
+
+
+class StockWriter:
+    """Writes one key after the other until it is left, and remembers which were acknowledged.
+
+    Args:
+        client: What is written through.
+    """
+
+    def __init__(self, client):
+        self._client = client
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self.acknowledged = []
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join(10)
+
+    def lost(self, admin):
+        """Return how many of the acknowledged writes a server has not got."""
+        names = list(self.acknowledged)
+        return sum(value is None for value in admin.mget(names)) if names else 0
+
+    def _write(self):
+        for number in itertools.count():
+            name = f"written:{number}"
+            with contextlib.suppress(redis.RedisError, OSError):
+                self._client.set(name, number)
+                self.acknowledged.append(name)
+            if self._stop.wait(0.001):
+                return
 
 
 def store_values(admin):
