@@ -25,7 +25,7 @@ class Drift:
     found: str | None
 
     def __str__(self) -> str:
-        found = "knows no such setting" if self.found is None else f"has {self.found or 'nothing'!r}"
+        found = "knows no such setting" if self.found is None else f"has {self.found!r}"
         return f"{self.server} {found}: {self.setting} is to be {self.expected!r}"
 
 

@@ -6,6 +6,7 @@ from greencache.cli.config import config_app
 from greencache.cli.db import db_app
 from greencache.cli.demo import demo
 from greencache.cli.explain import explain
+from greencache.cli.health import health
 from greencache.cli.redis_config import redis_config
 from greencache.cli.simulate import simulate
 from greencache.cli.version import version
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(explain)
 app.command(name="redis-config")(redis_config)
+app.command()(health)
 app.command()(simulate)
 app.command()(version)
 app.add_typer(config_app, name="config")
