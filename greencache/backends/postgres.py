@@ -122,7 +122,7 @@ class PostgresManager:
             StatementRefusedError: The server will not run it.
             TierUnavailableError: It was not answered in time, however often it was tried.
         """
-        return self._call(lambda session: session.fetch(query, params))
+        return self.call(lambda session: session.fetch(query, params))
 
     def execute(self, query: Statement, params: Params = None) -> int:
         """Run one statement that may be run twice, and return how many rows it touched.
@@ -131,7 +131,7 @@ class PostgresManager:
             StatementRefusedError: The server will not run it.
             TierUnavailableError: It was not answered in time, however often it was tried.
         """
-        return self._call(lambda session: session.execute(query, params))
+        return self.call(lambda session: session.execute(query, params))
 
     @contextlib.contextmanager
     def transaction(self, timeout: Seconds | None = None) -> Iterator[PostgresSession]:
@@ -174,7 +174,7 @@ class PostgresManager:
             TierUnavailableError: The server did not answer in time.
         """
         applied: list[str] = []
-        if not self._call(lambda session: is_installed(session, self.schema)):
+        if not self.call(lambda session: is_installed(session, self.schema)):
             with self.transaction(_INSTALL_TIME) as session:
                 applied = migrate(session, self.schema)
         self._has_schema = True
@@ -228,7 +228,12 @@ class PostgresManager:
 
     # -- one call --------------------------------------------------------------------------------------
 
-    def _call(self, run: Callable[[PostgresSession], T]) -> T:
+    def call(self, run: Callable[[PostgresSession], T]) -> T:
+        """Do something that may be done twice, on a connection of the pool, and return what it returns.
+
+        Raises:
+            TierUnavailableError: It was not done in time, however often it was tried.
+        """
         deadline = time.monotonic() + self.timeout
 
         def attempt() -> T:

@@ -6,7 +6,7 @@ from psycopg import sql
 
 from greencache.backends.postgres_sql import Statement
 
-__all__ = ["composed", "composed_part", "doubled", "listed", "plain", "quoted", "raw"]
+__all__ = ["composed", "composed_part", "doubled", "listed", "plain", "quoted", "raw", "sql_name"]
 
 
 def composed(text: str, **parts: sql.Composable) -> Statement:
@@ -43,3 +43,8 @@ def quoted(*names: str) -> sql.Composable:
 def doubled(text: str) -> str:
     """Return text in which psycopg finds no placeholder."""
     return text.replace("%", "%%")
+
+
+def sql_name(*parts: str) -> str:
+    """Return a name as SQL spells it, for a parameter that is one."""
+    return sql.Identifier(*parts).as_string(None)

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -38,6 +38,22 @@ class PostgresSession:
     def execute(self, query: Statement, params: Params = None) -> int:
         """Run a statement, or several without parameters, and return how many rows it touched."""
         return self._run(lambda cursor: cursor.rowcount, query, params)
+
+    def copy(self, query: Statement, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Copy rows to where a COPY … FROM STDIN in the binary format says.
+
+        Args:
+            query: The COPY.
+            types: The type of each column.
+            rows: What to copy.
+        """
+        try:
+            with self._connection.cursor() as cursor, cursor.copy(query) as copied:
+                copied.set_types(types)
+                for row in rows:
+                    copied.write_row(row)
+        except psycopg.Error as error:
+            raise translated(error, self._where, self._connection) from error
 
     @contextlib.contextmanager
     def transaction(self, timeout: Seconds) -> Iterator[None]:

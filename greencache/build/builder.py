@@ -153,6 +153,10 @@ class Builder:
             lease_ttl=config.lease_ttl,
             clock=self._clock,
             counters=border.counters,
+            sweep_interval=config.sweep_interval,
+            size=config.size,
+            max_entries=config.max_entries,
+            unlogged=config.unlogged,
         )
         views = [*view_specs_of(config), *self._views]
         if not views:

@@ -139,6 +139,10 @@ class L4Config(ServerConfig):
     sslcert: Path | None = None
     sslkey: Path | None = None
     schema_name: Annotated[str, Field(min_length=1, max_length=63)] = "greencache"
+    size: Size | None = None
+    max_entries: Count | None = None
+    sweep_interval: OptionalDuration = 60.0
+    unlogged: bool | None = None
     views: Annotated[tuple[ViewConfig, ...], BeforeValidator(json_list)] = ()
     listen: bool = True
     poll_interval: Duration = 1.0

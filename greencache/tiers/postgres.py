@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from greencache.backends.breaker import Breaker
 from greencache.backends.postgres import PostgresManager, Row
+from greencache.backends.postgres_table import set_unlogged
 from greencache.clock import Clock
 from greencache.entry import Entry, State, judge, remaining
 from greencache.keys import Pattern, restore_text, storage_text
@@ -18,9 +19,12 @@ from greencache.options import check_duration
 from greencache.stats import TierCounters
 from greencache.tiers.base import LEASE_TTL, Lease, StampSeed, Status, TierHealth, TierUsage
 from greencache.tiers.border import Border
+from greencache.tiers.postgres_bulk import BulkPut
 from greencache.tiers.postgres_inspection import PostgresInspection
+from greencache.tiers.postgres_upkeep import TableUpkeep
 from greencache.tiers.tokens import new_batch
 from greencache.typing import CacheTier, Key, Seconds
+from greencache.upkeep import Chore
 
 __all__ = ["PostgresTier"]
 
@@ -44,6 +48,12 @@ class PostgresTier:
         clock: The clock that entry times are in.
         counters: Counts what happens here.
         name: Which tier it is.
+        sweep_interval: Seconds from one deletion of what is gone, and of what is too much, to the next, for
+            all processes together; `None` for when `sweep` is called.
+        size: Bytes that keys and values may take as stored, roughly; `None` for as many as there are.
+        max_entries: How many entries there may be, roughly; `None` for any number.
+        unlogged: Whether the table, of all namespaces, is empty after a crash of the server, and cheaper to
+            write; `None` to leave it as it is.
     """
 
     writable = True
@@ -59,6 +69,10 @@ class PostgresTier:
         clock: Clock,
         counters: TierCounters,
         name: CacheTier = CacheTier.L4,
+        sweep_interval: Seconds | None = None,
+        size: int | None = None,
+        max_entries: int | None = None,
+        unlogged: bool | None = None,
     ) -> None:
         self.name = name
         self.ttl = ttl
@@ -69,13 +83,31 @@ class PostgresTier:
         self._namespace = namespace
         self.lease_ttl = check_duration("lease_ttl", lease_ttl)
         self._clock = clock
+        self._unlogged = unlogged
+        self._bulk = BulkPut(manager, namespace)
+        self._upkeep = TableUpkeep(
+            manager,
+            namespace,
+            interval=60.0 if sweep_interval is None else sweep_interval,
+            size=size,
+            max_entries=max_entries,
+            counters=counters,
+        )
+        self.chores: tuple[Chore, ...] = () if sweep_interval is None else (self._upkeep,)
         inspection = PostgresInspection(manager, namespace, border)
         self.scan_keys, self.inspect_many = inspection.scan_keys, inspection.inspect_many
         self.find_stamps = inspection.find_stamps
 
     def install(self) -> None:
-        """Create the schema, unless it is there."""
+        """Create the schema, unless it is there.
+
+        Raises:
+            ConfigurationError: The user may not change whether the table survives a crash.
+            TierUnavailableError: The server did not answer in time.
+        """
         self._manager.ensure_schema()
+        if self._unlogged is not None:
+            set_unlogged(self._manager, is_unlogged=self._unlogged)
 
     # -- entries ---------------------------------------------------------------------------------------
 
@@ -95,12 +127,11 @@ class PostgresTier:
         """
         encoded = self._border.encode_put(entries)
         self._remove([key for key in entries if key not in encoded])
-        rows = self._rows(
-            "entries/put",
-            keys=_stored(encoded),
-            values=list(encoded.values()),
-            seconds=[self._lifetime(entries[key]) for key in encoded],
-        )
+        keys, values = _stored(encoded), list(encoded.values())
+        seconds = [self._lifetime(entries[key]) for key in encoded]
+        rows = self._bulk.put(keys, values, seconds)
+        if rows is None:
+            rows = self._rows("entries/put", keys=keys, values=values, seconds=seconds)
         self.counters.puts += len(rows)
         return _restored(rows)
 
@@ -183,11 +214,7 @@ class PostgresTier:
         Args:
             limit: Rows at most. Rows in use by others are passed over, so many may sweep at once.
         """
-        self._manager.ensure_schema()
-        query = self._manager.statement("entries/sweep")
-        removed = self._manager.execute(query, {"namespace": self._namespace, "limit": limit})
-        self.counters.expired += removed
-        return removed
+        return self._upkeep.sweep_batch(limit)
 
     @property
     def breaker(self) -> Breaker:
