@@ -3,17 +3,18 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg
 
 from greencache.backends.breaker import Breaker, OnChange
 from greencache.backends.postgres_connection import BoundedConnection, refuse_late_patching
 from greencache.backends.postgres_errors import ConnectionLostError, StatementRefusedError, translated
+from greencache.backends.postgres_health import PostgresHealth, pool_figures
 from greencache.backends.postgres_parameters import connection_options, connection_parameters, described
 from greencache.backends.postgres_pool import PoolKeeper
 from greencache.backends.postgres_schema import is_installed, migrate
-from greencache.backends.postgres_session import Params, PostgresHealth, PostgresSession, Row
+from greencache.backends.postgres_session import Params, PostgresSession, Row
 from greencache.backends.postgres_sql import Statement, identifier, statement
 from greencache.backends.retry import RetryPolicy, TransientError, retry_after
 from greencache.clock import Clock, SystemClock
@@ -203,24 +204,15 @@ class PostgresManager:
                 [(version, size, is_standby)] = session.fetch(_HEALTH)
                 latency = 1_000 * min(_latencies(session))
         except GreencacheError as error:
-            return PostgresHealth(up=False, error=str(error), **self._pool_figures())
+            return PostgresHealth(up=False, error=str(error), **pool_figures(self._pool.measures()))
         return PostgresHealth(
             up=True,
             latency_ms=latency,
             version=version,
             database_size=size,
             is_standby=is_standby,
-            **self._pool_figures(),
+            **pool_figures(self._pool.measures()),
         )
-
-    def _pool_figures(self) -> dict[str, Any]:
-        measures = self._pool.measures()
-        size = measures.get("pool_size", 0)
-        return {
-            "pool_size": size,
-            "pool_in_use": size - measures.get("pool_available", 0),
-            "pool_waiting": measures.get("requests_waiting", 0),
-        }
 
     def close(self) -> None:
         """Give back the connections; may be called twice. Calls after it find the tier unavailable."""

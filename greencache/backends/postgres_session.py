@@ -1,7 +1,6 @@
-"""One transaction on one connection, and what a health check finds."""
+"""One transaction on one connection."""
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -12,7 +11,7 @@ from greencache.backends.postgres_errors import translated
 from greencache.backends.postgres_sql import Statement
 from greencache.typing import Seconds
 
-__all__ = ["Params", "PostgresHealth", "PostgresSession", "Row"]
+__all__ = ["Params", "PostgresSession", "Row"]
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[Any, ...]
@@ -82,38 +81,3 @@ class PostgresSession:
             return take(self._connection.execute(query, params))
         except psycopg.Error as error:
             raise translated(error, self._where, self._connection) from error
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PostgresHealth:
-    """What a health check found.
-
-    Args:
-        up: Whether the server answers.
-        latency_ms: Milliseconds that the answer took.
-        error: Why it is not up; empty when it is.
-        version: The server's version.
-        database_size: Bytes that the database takes.
-        is_standby: Whether it only reads.
-        pool_size: Connections open.
-        pool_in_use: Of these, connections that somebody uses.
-        pool_waiting: Calls that wait for a connection.
-    """
-
-    up: bool
-    latency_ms: float | None = None
-    error: str = ""
-    version: str = ""
-    database_size: int = 0
-    is_standby: bool = False
-    pool_size: int = 0
-    pool_in_use: int = 0
-    pool_waiting: int = 0
-
-    def detail(self) -> dict[str, object]:
-        """Return what the server says of itself, and the pool's figures, by name."""
-        return {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in ("up", "latency_ms", "error")
-        }
