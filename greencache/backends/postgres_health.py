@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 __all__ = ["PostgresHealth", "pool_figures"]
 
@@ -41,7 +42,7 @@ class PostgresHealth:
         }
 
 
-def pool_figures(measures: Mapping[str, int]) -> dict[str, int]:
+def pool_figures(measures: Mapping[str, int]) -> dict[str, Any]:
     """Return the figures of a pool, under the names that the health check gives them.
 
     Args:
