@@ -10,6 +10,7 @@ from greencache.backends.redis_connection import Parser, require_parser
 from greencache.backends.redis_deployment import Deployment, Topology
 from greencache.backends.redis_errors import with_outages, without_errors
 from greencache.backends.redis_listener import RedisListener
+from greencache.backends.redis_login import Password
 from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import Argument
 from greencache.backends.redis_report import AppliedSetting, RedisHealth
@@ -43,7 +44,8 @@ class RedisManager:
         retry: How often, and after which waits, a failed attempt is repeated.
         breaker: Turns calls away while the server is down; by default one of five failures in a row.
         username: ACL user, instead of the URL's.
-        password: Password, instead of the URL's; in no message, log or repr.
+        password: Password, instead of the URL's; in no message, log or repr. A function is asked for it at
+            each login, so that it can change while the program runs.
         clock: Tells the time.
         sleep: Waits between attempts; `time.sleep` by default.
         on_change: Is told when the server goes down, and when it is up again, and why.
@@ -65,7 +67,7 @@ class RedisManager:
         retry: RetryPolicy | None = None,
         breaker: Breaker | None = None,
         username: str | None = None,
-        password: str | None = None,
+        password: Password = None,
         clock: Clock | None = None,
         sleep: Sleep | None = None,
         on_change: OnChange | None = None,

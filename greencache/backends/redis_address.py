@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from greencache.backends.redis_login import Password, PasswordSource
 from greencache.backends.redis_tls import TLS_OPTIONS, check_tls
 from greencache.errors import ConfigurationError
 
@@ -27,6 +28,7 @@ class RedisAddress:
         db: Number of the database.
         username: ACL user; `None` for the default user.
         password: Its password.
+        source: Where the password comes from instead, if it changes.
         tls: The `ssl_…` options of the URL.
         name: What it is called in messages, instead of host and port.
     """
@@ -38,17 +40,18 @@ class RedisAddress:
     db: int = 0
     username: str | None = dataclasses.field(default=None, repr=False)
     password: str | None = dataclasses.field(default=None, repr=False)
+    source: PasswordSource | None = dataclasses.field(default=None, repr=False)
     tls: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     name: str = ""
 
     @classmethod
-    def parse(cls, url: str, username: str | None = None, password: str | None = None) -> "RedisAddress":
+    def parse(cls, url: str, username: str | None = None, password: Password = None) -> "RedisAddress":
         """Read a URL.
 
         Args:
             url: In one of the forms redis://, rediss://, unix://.
             username: Instead of the URL's.
-            password: Instead of the URL's.
+            password: Instead of the URL's; a function is asked for it at each login.
 
         Raises:
             ConfigurationError: For anything else. The message repeats nothing of the URL but its scheme and
@@ -73,14 +76,17 @@ class RedisAddress:
             )
         check_tls(options)
         is_socket = parts.scheme == "unix"
+        user = username or _login(parts.username)
+        text = password if isinstance(password, str) else _login(parts.password)
         return cls(
             scheme=parts.scheme,
             host=_host(parts),
             port=port or _DEFAULT_PORT,
             path=unquote(parts.path) if is_socket else "",
             db=_database(database or ("" if is_socket else parts.path.strip("/"))),
-            username=username or _login(parts.username),
-            password=password if password is not None else _login(parts.password),
+            username=user,
+            password=None if callable(password) else text,
+            source=PasswordSource(password, user) if callable(password) else None,
             tls=options,
         )
 
@@ -95,6 +101,8 @@ class RedisAddress:
 
     def scrub(self, text: str) -> str:
         """Return a text that somebody else wrote without our password in it."""
+        if self.source is not None:
+            return self.source.scrub(text)
         return text.replace(self.password, "***") if self.password else text
 
 

@@ -253,8 +253,9 @@ def new_connection(
     """
     options: dict[str, Any] = {
         "db": address.db,
-        "username": address.username,
+        "username": None if address.source else address.username,
         "password": address.password,
+        "credential_provider": address.source,
         "protocol": 2,
         "parser_class": _PARSERS[parser],
         "command_packer": _Packer(),

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from greencache.backends.redis_address import RedisAddress
+from greencache.backends.redis_login import Password
 from greencache.errors import ConfigurationError
 
 __all__ = ["Deployment", "Topology"]
@@ -48,7 +49,7 @@ class Deployment:
     service: str = ""
 
     @classmethod
-    def parse(cls, url: str, username: str | None = None, password: str | None = None) -> "Deployment":
+    def parse(cls, url: str, username: str | None = None, password: Password = None) -> "Deployment":
         """Read a URL.
 
         Args:
@@ -56,7 +57,7 @@ class Deployment:
                 its scheme and several hosts. The login is that of the data servers; sentinels that want one
                 have theirs in the options sentinel_username and sentinel_password.
             username: Instead of the URL's.
-            password: Instead of the URL's.
+            password: Instead of the URL's; a function is asked for it at each login.
 
         Raises:
             ConfigurationError: For anything else. The message repeats nothing that may be a password.

@@ -4,7 +4,7 @@ import os
 
 from greencache.clock import Clock
 from greencache.codecs import Codec, Signer, compressor_named, serializer_named
-from greencache.config import CacheConfig, L4Config, RecordConfig, ServerConfig
+from greencache.config import CacheConfig, L4Config, RecordConfig, RedisConfig, ServerConfig
 from greencache.errors import ConfigurationError
 from greencache.events import NullRecorder, Recorder
 from greencache.log import StructlogRecorder
@@ -64,7 +64,7 @@ def codec_of(config: CacheConfig, types: tuple[type, ...], clock: Clock) -> Code
 
 def address_of(config: ServerConfig) -> str:
     """Return the address of a server, its secrets included."""
-    url = config.address if isinstance(config, L4Config) else config.url
+    url = config.address if isinstance(config, L4Config | RedisConfig) else config.url
     if url is None:
         raise ConfigurationError("expected the address of a server, got none")
     return url.get_secret_value()

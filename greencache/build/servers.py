@@ -1,13 +1,16 @@
 """What talks to the servers that a configuration names."""
 
+from functools import partial
 from typing import Any
 
 from greencache.backends.breaker import Breaker
 from greencache.backends.redis import RedisManager
+from greencache.backends.redis_login import Password
 from greencache.backends.retry import RetryPolicy
 from greencache.build.parts import address_of
 from greencache.clock import Clock
 from greencache.config import RedisConfig, ServerConfig
+from greencache.config.secret_files import read_secret
 
 __all__ = ["connection_of", "redis_manager_of"]
 
@@ -25,10 +28,17 @@ def redis_manager_of(config: RedisConfig, clock: Clock) -> RedisManager:
         deadline=config.deadline,
         max_connections=config.max_connections,
         username=config.username,
-        password=config.password.get_secret_value() if config.password else None,
+        password=_password_of(config),
         server_settings=server.as_directives(config.topology) if server.compare else None,
         **connection_of(config, clock),
     )
+
+
+def _password_of(config: RedisConfig) -> Password:
+    """Return the password; one in a file is read at each login, as it may be exchanged there."""
+    if config.password_file is not None:
+        return partial(read_secret, config.password_file)
+    return config.password.get_secret_value() if config.password else None
 
 
 def connection_of(config: ServerConfig, clock: Clock) -> dict[str, Any]:

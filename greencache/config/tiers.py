@@ -1,7 +1,7 @@
 """The settings of the four tiers."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
@@ -87,6 +87,8 @@ class ServerConfig(Settings):
     retry: RetryConfig = RetryConfig()
     breaker: BreakerConfig = BreakerConfig()
 
+    _further_secrets: ClassVar[tuple[str, ...]] = ()
+
     @property
     def is_configured(self) -> bool:
         """Whether the cache has this tier."""
@@ -95,7 +97,7 @@ class ServerConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _read_secrets(cls, settings: Any) -> Any:
-        return with_secrets(settings, "url", "password")
+        return with_secrets(settings, "url", "password", *cls._further_secrets)
 
     @model_validator(mode="after")
     def _check_password(self) -> Self:
@@ -108,8 +110,23 @@ class RedisConfig(ServerConfig):
     """A tier on a Redis."""
 
     url: Annotated[RedisUrl | None, BeforeValidator(RedisUrl.parsed)] = None
+    sentinel_username: str | None = None
+    sentinel_password: SecretStr | None = None
+    sentinel_password_file: Path | None = Field(default=None, exclude=True)
     size: Size = 100_000_000
     server: RedisServerConfig = RedisServerConfig()
+
+    _further_secrets = ("sentinel_password",)
+
+    @property
+    def address(self) -> RedisUrl | None:
+        """The url with the sentinels' user and password that stand beside it, which go before its own."""
+        if self.url is None or self.sentinel_password is None:
+            return self.url
+        login = {"sentinel_password": self.sentinel_password.get_secret_value()}
+        if self.sentinel_username is not None:
+            login["sentinel_username"] = self.sentinel_username
+        return self.url.with_options(login)
 
     @property
     def topology(self) -> RedisTopology:

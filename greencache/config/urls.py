@@ -69,6 +69,15 @@ class ServerUrl(SecretStr):
         parts = urllib.parse.urlsplit(self.get_secret_value())
         return bool(parts.password) or "password" in urllib.parse.parse_qs(parts.query)
 
+    def with_options(self, options: Mapping[str, str]) -> Self:
+        """Return the address with options behind it; of one given twice, the last counts."""
+        if not options:
+            return self
+        text = self.get_secret_value()
+        # Percent-encoded to the last character: not everybody takes a `+` for a space.
+        words = [f"{name}={urllib.parse.quote(value, safe='')}" for name, value in options.items()]
+        return type(self)(text + ("&" if "?" in text else "?") + "&".join(words))
+
     def _display(self) -> str:
         match = _PLACE.fullmatch(self.get_secret_value())
         # An address that was refused has no parts that are safe to show.
@@ -157,12 +166,3 @@ class PostgresUrl(ServerUrl):
     schemes = ("postgres", "postgresql")
     example = "postgresql://localhost:5432/postgres"
     hosts = re.compile(rf"{_HOST}(?:,{_HOST})*")
-
-    def with_options(self, options: Mapping[str, str]) -> Self:
-        """Return the address with options of libpq behind it; of one given twice, the last counts."""
-        if not options:
-            return self
-        text = self.get_secret_value()
-        # Percent-encoded to the last character: libpq does not take a `+` for a space.
-        words = [f"{name}={urllib.parse.quote(value, safe='')}" for name, value in options.items()]
-        return type(self)(text + ("&" if "?" in text else "?") + "&".join(words))
