@@ -17,7 +17,7 @@ from greencache.health import HealthOptions, HealthReport, HealthWatch, count, e
 from greencache.isolation import keeper_of
 from greencache.journal import Journal
 from greencache.keys import Pattern, check_namespace
-from greencache.loading import Look, assemble, look_in_memory
+from greencache.loading import Look, Witness, assemble, look_in_memory
 from greencache.options import EntryOptions, check_duration
 from greencache.outbox.base import NullOutbox, OutboxFollower
 from greencache.receiver import Receiver
@@ -46,6 +46,7 @@ class Engine:
     Args:
         tiers, namespace, strategy, bus, outbox, isolation, max_staleness, patience, max_concurrent_loads,
             background_scope, failover_window, health, recorder, clock: As of `CacheManager`.
+        witness: Knows what loaders have read too early in a database.
 
     Raises:
         ConfigurationError: If the parts do not fit together.
@@ -59,6 +60,7 @@ class Engine:
         strategy: Strategy | None,
         bus: Bus | None,
         outbox: OutboxFollower | None,
+        witness: Witness | None,
         isolation: str,
         max_staleness: Seconds | None,
         patience: Seconds,
@@ -110,6 +112,7 @@ class Engine:
             max_loads=max_concurrent_loads,
             scope=background_scope,
             keeper=self._keeper,
+            witness=witness,
         )
         self.flights = self.reader.flights
         self._coherence = Coherence(
@@ -124,7 +127,7 @@ class Engine:
         # A cache made by hand has no thread that it did not ask for.
         options = health or HealthOptions(interval=0)
         self.watch = HealthWatch(self.stack, namespace, options, clock=self.clock, recorder=self.recorder)
-        self._changes = ChangeApplier(self.stack, self._coherence)
+        self.changes = ChangeApplier(self.stack, self._coherence)
         self._upkeep = Upkeep(self.stack.chores, clock=self.clock, recorder=self.recorder)
         for each in self.stack.shared:
             if isinstance(each.tier, Landing):
@@ -231,7 +234,7 @@ class Engine:
     def start(self) -> None:
         """Listen to the bus, if that has not begun, or a fork has ended it, and install what is missing."""
         self.bus.start(self._receiver.receive, self._host)
-        self._outbox.start(self._changes)
+        self._outbox.start(self.changes)
         self._installer.attempt()
         self._upkeep.start()
         self.watch.start()
@@ -240,7 +243,7 @@ class Engine:
         """Connect to all servers and start."""
         self.bus.start(self._receiver.receive, self._host)
         self._installer.install()
-        self._outbox.start(self._changes)
+        self._outbox.start(self.changes)
         self._upkeep.start()
         self.bus.wait_joined(_LONGEST_JOIN)
         self.watch.start()
@@ -258,10 +261,6 @@ class Engine:
 
     def _examine(self) -> HealthReport:
         return examine(self.stack, self.stats(), self._outbox.state())
-
-    def refresh_view(self, name: str) -> bool:
-        """Make the contents of a view anew, and return whether this call has done it."""
-        return self._changes.refresh_view(name)
 
     def close(self) -> None:
         """Finish background reloads, stop listening, and close the tiers."""

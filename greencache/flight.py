@@ -24,7 +24,7 @@ class Flight:
         owner: The identity of the thread, or greenlet, that began it.
     """
 
-    __slots__ = ("_future", "began", "ended_by", "is_urgent", "meanwhile", "on_urgent", "owner")
+    __slots__ = ("_future", "began", "ended_by", "is_shared", "is_urgent", "meanwhile", "on_urgent", "owner")
 
     def __init__(self, owner: int) -> None:
         self.owner = owner
@@ -34,6 +34,8 @@ class Flight:
         """What may be had by whoever cannot wait until it lands; `None` for nothing."""
         self.ended_by: BaseException | None = None
         """What ended its leader's thread, if that is why it has landed."""
+        self.is_shared = True
+        """Whether what its leader has found is for others too; else they look for themselves."""
         self.is_urgent = False
         """Whether one waits for it that keeps others waiting."""
         self.on_urgent: Callable[[], object] | None = None

@@ -132,6 +132,8 @@ class AsyncReader:
             patience = math.inf if key in led else give_up
             for deadline in deadlines(options, since, patience):
                 entry, has_landed = await self._wait(flight, deadline)
+                if key not in led and not flight.is_shared:
+                    entry = None
                 if not has_landed:
                     entry = reader.late(key, flight, options, (since, deadline, patience))
                 if entry is not None:

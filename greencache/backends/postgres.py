@@ -1,6 +1,7 @@
 """PostgreSQL: connections, time limits, retries and health, in one object for each server."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -89,16 +90,12 @@ class PostgresManager:
         self.schema = schema
         self.timeout = check_duration("timeout", timeout)
         self._server_timeout = self.timeout if statement_timeout is UNSET else statement_timeout
-        parameters = connection_parameters(
-            url, timeout=self.timeout, connect_timeout=connect_timeout, statement_timeout=self._server_timeout
-        )
+        self._parameters = functools.partial(connection_parameters, url, connect_timeout=connect_timeout)
+        self._options = connection_options(prepare_threshold)
+        parameters = self._parameters(timeout=self.timeout, statement_timeout=self._server_timeout)
         self.where = described(parameters)
-        self._password = str(parameters.get("password") or "")
         self._pool = PoolKeeper(
-            parameters,
-            options=connection_options(prepare_threshold),
-            min_size=min_connections,
-            max_size=max_connections,
+            parameters, options=self._options, min_size=min_connections, max_size=max_connections
         )
         self._retry = retry
         self.breaker = breaker or Breaker(clock=clock)
@@ -162,6 +159,18 @@ class PostgresManager:
             return self._pool.connect(time.monotonic() + self.timeout)
         except psycopg.Error as error:
             raise translated(error, self.where, None) from error
+
+    def new_pool(self, timeout: Seconds, max_connections: int) -> PoolKeeper:
+        """Return a pool of the caller's own on the same server; nothing is connected yet.
+
+        Args:
+            timeout: Seconds after which the server ends a statement, where it is told so at all.
+            max_connections: Connections open at most.
+        """
+        refuse_late_patching()
+        limit = None if self._server_timeout is None else timeout
+        parameters = self._parameters(timeout=timeout, statement_timeout=limit)
+        return PoolKeeper(parameters, options=self._options, min_size=0, max_size=max_connections)
 
     # -- schema ----------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from greencache.backends.postgres import PostgresManager
+from greencache.backends.postgres_announcements import Announcements
+from greencache.backends.postgres_changes import Changes
 from greencache.backends.redis import RedisManager
 from greencache.build.parts import access_log_of, address_of, codec_of, recorder_of, view_specs_of
 from greencache.build.servers import connection_of, redis_manager_of
@@ -12,6 +14,7 @@ from greencache.bus.base import Bus
 from greencache.bus.redis import RedisBus
 from greencache.clock import Clock
 from greencache.config import CacheConfig, RedisConfig
+from greencache.database.source import PostgresSource
 from greencache.errors import ConfigurationError
 from greencache.events import Recorder
 from greencache.health import HealthOptions
@@ -58,6 +61,7 @@ class Builder:
         self._codec = codec_of(config, types, clock)
         self._redis: list[RedisManager] = []
         self._postgres: PostgresManager | None = None
+        self._changes: Changes | None = None
 
     def cache(self, cls: type[M], arguments: Mapping[str, Any]) -> M:
         """Return the cache, with some arguments given instead of those that the settings make."""
@@ -69,6 +73,7 @@ class Builder:
             "strategy": _STRATEGIES[config.strategy](),
             "bus": bus,
             "outbox": self._outbox(),
+            "postgres": self._source(),
             "defaults": config.defaults.options(),
             "isolation": config.isolation,
             "max_staleness": config.bus.max_staleness,
@@ -144,6 +149,7 @@ class Builder:
             schema=config.schema_name,
             **connection_of(config, self._clock),
         )
+        self._changes = Changes(manager, self._config.namespace, window=config.snapshot_window)
         border = self._border(CacheTier.L4, config.max_entry_size)
         table = PostgresTier(
             manager,
@@ -157,6 +163,7 @@ class Builder:
             size=config.size,
             max_entries=config.max_entries,
             unlogged=config.unlogged,
+            changes=self._changes,
         )
         views = [*view_specs_of(config), *self._views]
         if not views:
@@ -209,4 +216,15 @@ class Builder:
             clock=self._clock,
             recorder=self._recorder,
             poll_interval=config.poll_interval,
+        )
+
+    def _source(self) -> PostgresSource | None:
+        """Return the database as loaders read it, if there is one."""
+        if self._postgres is None or self._changes is None:
+            return None
+        return PostgresSource(
+            self._postgres,
+            self._changes,
+            Announcements(self._postgres, self._config.namespace),
+            max_connections=self._config.l4.max_connections,
         )

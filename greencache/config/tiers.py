@@ -163,6 +163,7 @@ class L4Config(ServerConfig):
     views: Annotated[tuple[ViewConfig, ...], BeforeValidator(json_list)] = ()
     listen: bool = True
     poll_interval: Duration = 1.0
+    snapshot_window: Duration = 300.0
 
     @property
     def address(self) -> PostgresUrl | None:

@@ -13,6 +13,7 @@ from greencache.loading.leader import Leader
 from greencache.loading.maker import EntryMaker
 from greencache.loading.notes import Notes
 from greencache.loading.reader import Reader
+from greencache.loading.witness import Witness
 from greencache.stamps import StampTable
 from greencache.strategies import Strategy
 from greencache.tiers.stack import Stack
@@ -39,6 +40,7 @@ def assemble(
     max_loads: int | None,
     scope: Callable[[], AbstractContextManager[object]] | None,
     keeper: "Keeper | None" = None,
+    witness: Witness | None = None,
 ) -> tuple[Reader, EntryMaker]:
     """Return what reads through a stack, and what makes the entries of values.
 
@@ -52,12 +54,13 @@ def assemble(
         max_loads: How many loaders may run at once; `None` for any number.
         scope: Is entered around everything that runs on a thread of the cache's own.
         keeper: Keeps callers from changing what others read.
+        witness: As of `EntryMaker`.
 
     Raises:
         ConfigurationError: If a number is out of its range.
     """
     gate = LoadGate(max_loads, patience)
-    maker = EntryMaker(stack, stamps, keeper)
+    maker = EntryMaker(stack, stamps, keeper, witness)
     reader = Reader(
         Leader(stack, strategy, maker, notes=Notes(recorder, journal), patience=patience),
         Driver(gate),

@@ -183,6 +183,9 @@ class Leader:
                 self._serve_stale(keys, descent, answer.error)
             return {}
         loaded = self._maker.finish(prospect, answer, options)
+        if loaded.is_private:
+            for flight in prospect.load.flights:
+                flight.is_shared = False
         self.notes.loaded(prospect, loaded)
         descent.served.update(loaded.passed)
         return loaded.stored

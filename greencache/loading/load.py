@@ -5,14 +5,25 @@ import contextvars
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from greencache.backends.postgres_position import Position
 from greencache.errors import InvalidArgumentError
 from greencache.flight import Flight
 from greencache.keys import check_tag
 from greencache.options import check_duration
 from greencache.typing import UNSET, Key, Seconds, Unset
 
-__all__ = ["Load", "Remarks", "Tags", "current_load", "loads_under_way", "run_inside"]
+__all__ = [
+    "Load",
+    "Remarks",
+    "Tags",
+    "current_load",
+    "loads_under_way",
+    "note_position",
+    "run_inside",
+    "seeing_uncommitted",
+]
 
+_uncommitted: contextvars.ContextVar[bool] = contextvars.ContextVar("greencache_uncommitted", default=False)
 _current: contextvars.ContextVar["Load | None"] = contextvars.ContextVar("greencache_load", default=None)
 
 
@@ -97,6 +108,8 @@ class Load(Remarks):
         "keys",
         "outer",
         "owner",
+        "positions",
+        "sees_uncommitted",
         "stale",
     )
 
@@ -117,6 +130,8 @@ class Load(Remarks):
         self.gate: object = None
         self.outer: Load | None = None
         self.owner = owner
+        self.positions: dict[Position, None] = {}
+        self.sees_uncommitted = _uncommitted.get()
         self._keys = frozenset(self.keys)
         self._now = now
         self._of: dict[Key, Remarks] = {}
@@ -171,6 +186,23 @@ def loads_under_way() -> Iterator[Load]:
         if not load.has_ended:
             yield load
         load = load.outer
+
+
+def note_position(position: Position) -> None:
+    """Note for the loads that the caller runs in where it reads their source."""
+    for load in loads_under_way():
+        # Also for those further out: what the innermost finds may become a part of their values.
+        load.positions[position] = None
+
+
+@contextlib.contextmanager
+def seeing_uncommitted() -> Iterator[None]:
+    """Let loads that begin in the body be for their caller alone: it has changed what may be rolled back."""
+    token = _uncommitted.set(True)
+    try:
+        yield
+    finally:
+        _uncommitted.reset(token)
 
 
 def run_inside(outer: Load | None, call: Any) -> Any:

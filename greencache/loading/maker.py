@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from greencache.entry import Entry, Stamps, State, judge
 from greencache.errors import InvalidArgumentError, UnsupportedFunctionError
 from greencache.loading.load import Load, loads_under_way
+from greencache.loading.witness import Witness
 from greencache.options import EntryOptions
 from greencache.stamps import StampTable
 from greencache.tiers.stack import Stack
@@ -28,12 +29,15 @@ class Loaded:
         passed: Entries to be served and not to be stored.
         confirmed: Keys of stale values that the loader has confirmed.
         reason: Why some are not to be stored.
+        is_private: Whether what is not to be stored is for the caller alone, whose transaction sees other
+            things than others do.
     """
 
     stored: dict[Key, Entry] = dataclasses.field(default_factory=dict)
     passed: dict[Key, Entry] = dataclasses.field(default_factory=dict)
     confirmed: set[Key] = dataclasses.field(default_factory=set)
     reason: str = "declined by the loader"
+    is_private: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,12 +62,20 @@ class EntryMaker:
         stack: Tells the ttl of the deepest tier, and the time.
         stamps: The current stamps.
         keeper: Keeps callers from changing what others read; `None` where they are trusted not to.
+        witness: Knows whether what was read at some position of a database may be stored, if anybody does.
     """
 
-    def __init__(self, stack: Stack, stamps: StampTable, keeper: "Keeper | None" = None) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        stamps: StampTable,
+        keeper: "Keeper | None" = None,
+        witness: Witness | None = None,
+    ) -> None:
         self._stack = stack
         self._stamps = stamps
         self._keeper = keeper
+        self._witness = witness
 
     def make(self, value: Any, options: EntryOptions, stamps: Stamps, cost: Seconds = 0.0) -> Entry:
         """Return a new entry for a value that is at least as new as its stamps.
@@ -131,7 +143,37 @@ class EntryMaker:
             if entry is not None:
                 is_kept = load.is_stored(key) and (is_proved or added.isdisjoint(load.tags_of(key)))
                 (loaded.stored if is_kept else loaded.passed)[key] = entry
-        return loaded
+        return self._proved(loaded, load) if load.positions or load.sees_uncommitted else loaded
+
+    def _proved(self, loaded: Loaded, load: Load) -> Loaded:
+        """Return what came of a load, with nothing to be stored that was outdated when it was read.
+
+        Asked after the leases on the way down were taken: what is dropped from now on voids them.
+        """
+        positions = load.positions
+        is_uncommitted = load.sees_uncommitted or any(position.has_written for position in positions)
+        if is_uncommitted:
+            outdated, reason = set(loaded.stored), "read in a transaction that has changed something"
+        else:
+            outdated, reason = (
+                self._outdated(loaded.stored, load),
+                "dropped since the snapshot it was read at",
+            )
+        if not outdated:
+            return loaded
+        return dataclasses.replace(
+            loaded,
+            stored={key: entry for key, entry in loaded.stored.items() if key not in outdated},
+            passed=loaded.passed | {key: loaded.stored[key] for key in outdated},
+            reason=reason,
+            is_private=is_uncommitted or any(position.is_fixed for position in positions),
+        )
+
+    def _outdated(self, entries: Mapping[Key, Entry], load: Load) -> set[Key]:
+        if self._witness is None or not entries:
+            return set()
+        named = {key: [tag for tag, _ in entry.stamps] for key, entry in entries.items()}
+        return self._witness.outdated(load.positions, named)
 
     def _entry(
         self,

@@ -204,6 +204,8 @@ class Reader:
             patience = math.inf if key in led else give_up
             for deadline in deadlines(options, since, patience):
                 entry, has_landed = self._wait(flight, deadline)
+                if key not in led and not flight.is_shared:
+                    entry = None
                 if not has_landed:
                     entry = self.late(key, flight, options, (since, deadline, patience))
                 if entry is not None:

@@ -14,6 +14,7 @@ from greencache.health import FleetHistory, HealthOptions, HealthReport, HealthS
 from greencache.keys import check_key
 from greencache.manager.l1 import L1
 from greencache.manager.reads import Reads
+from greencache.manager.transactions import Transactions
 from greencache.manager.writes import Writes
 from greencache.options import EntryOptions
 from greencache.outbox.base import OutboxFollower
@@ -24,12 +25,13 @@ from greencache.typing import CacheTier, Key, Seconds
 
 if TYPE_CHECKING:
     from greencache.config import CacheConfig
+    from greencache.database.source import PostgresSource
     from greencache.inspection import Explanation
 
 __all__ = ["CacheManager"]
 
 
-class CacheManager(Reads, Writes):
+class CacheManager(Reads, Writes, Transactions):
     """A cache over up to four tiers; without arguments, a cache in this process's memory.
 
     All methods may be called from any thread or greenlet. What is given as a value may be returned to
@@ -43,6 +45,7 @@ class CacheManager(Reads, Writes):
         strategy: The order of reads and writes; cache-aside if not given.
         bus: Tells other processes what they must forget; needed when they share a tier.
         outbox: Hears what watched tables of a database invalidate.
+        postgres: The database as loaders read it; from then on `postgres` of the cache.
         defaults: Options of entries for which a call gives none.
         isolation: What readers of one value share: "reference", the object itself; "frozen", a copy that
             nobody can change, made when it is stored; "copy", nothing, since each gets a copy.
@@ -75,6 +78,7 @@ class CacheManager(Reads, Writes):
         strategy: Strategy | None = None,
         bus: Bus | None = None,
         outbox: OutboxFollower | None = None,
+        postgres: "PostgresSource | None" = None,
         defaults: EntryOptions | None = None,
         isolation: str = "reference",
         max_staleness: Seconds | None = 2.0,
@@ -94,6 +98,7 @@ class CacheManager(Reads, Writes):
             bus=bus,
             outbox=outbox,
             isolation=isolation,
+            witness=postgres.witness if postgres else None,
             max_staleness=max_staleness,
             patience=patience,
             max_concurrent_loads=max_concurrent_loads,
@@ -107,6 +112,7 @@ class CacheManager(Reads, Writes):
             raise ConfigurationError(f"defaults must be EntryOptions, got {defaults!r}")
         super().__init__(engine, defaults or EntryOptions())
         self.namespace = namespace
+        self._source = postgres
 
     @classmethod
     def from_urls(
@@ -187,7 +193,7 @@ class CacheManager(Reads, Writes):
             InvalidArgumentError: If this cache has no such view.
             TierUnavailableError: If it failed; the last good contents are kept.
         """
-        return self._engine.refresh_view(name)
+        return self._engine.changes.refresh_view(name)
 
     @property
     def l1(self) -> L1:
@@ -261,6 +267,8 @@ class CacheManager(Reads, Writes):
     def close(self) -> None:
         """Finish background reloads, stop listening, and give back connections; may be called twice."""
         self._engine.close()
+        if self._source is not None:
+            self._source.close()
 
     def __enter__(self) -> Self:
         return self

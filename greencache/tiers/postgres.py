@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from greencache.backends.breaker import Breaker
 from greencache.backends.postgres import PostgresManager, Row
+from greencache.backends.postgres_changes import Changes
 from greencache.backends.postgres_table import set_unlogged
 from greencache.clock import Clock
 from greencache.entry import Entry, State, judge, remaining
@@ -54,6 +55,8 @@ class PostgresTier:
         max_entries: How many entries there may be, roughly; `None` for any number.
         unlogged: Whether the table, of all namespaces, is empty after a crash of the server, and cheaper to
             write; `None` to leave it as it is.
+        changes: Where is recorded what is dropped here, before it is: this is the deepest tier, so before it
+            is dropped anywhere.
     """
 
     writable = True
@@ -73,8 +76,10 @@ class PostgresTier:
         size: int | None = None,
         max_entries: int | None = None,
         unlogged: bool | None = None,
+        changes: Changes | None = None,
     ) -> None:
         self.name = name
+        self._changes = changes
         self.ttl = ttl
         self.counters = counters
         self._manager = manager
@@ -126,6 +131,7 @@ class PostgresTier:
             EncodeError: If one cannot be encoded; nothing was stored then.
         """
         encoded = self._border.encode_put(entries)
+        self._record(keys=entries)
         self._remove([key for key in entries if key not in encoded])
         keys, values = _stored(encoded), list(encoded.values())
         seconds = [self._lifetime(entries[key]) for key in encoded]
@@ -137,9 +143,9 @@ class PostgresTier:
 
     def drop_many(self, keys: Iterable[Key]) -> int:
         """Remove entries, void all leases on their keys, and return how many entries there were."""
-        removed = self._remove(keys)
-        self.counters.drops += removed
-        return removed
+        wanted = dict.fromkeys(keys)
+        self._record(keys=wanted)
+        return self._drop(wanted)
 
     def drop_matching(self, pattern: Pattern) -> int:
         """Remove the entries whose keys match, void leases likewise, and return how many entries.
@@ -149,8 +155,9 @@ class PostgresTier:
         """
         if pattern.literal is not None:
             return self.drop_many([pattern.literal])
+        self._record(patterns=[pattern.text])
         # LIKE finds more than what matches.
-        return sum(self.drop_many(filter(pattern.matches, page)) for page in self._walk(pattern.like()))
+        return sum(self._drop(filter(pattern.matches, page)) for page in self._walk(pattern.like()))
 
     # -- leases ----------------------------------------------------------------------------------------
 
@@ -204,6 +211,7 @@ class PostgresTier:
 
     def replace_stamps(self, stamps: Mapping[str, str]) -> None:
         """Make these the current stamps of their tags."""
+        self._record(tags=stamps)
         self._rows("stamps/replace", tags=_stored(stamps), stamps=list(stamps.values()))
 
     # -- the rest --------------------------------------------------------------------------------------
@@ -252,6 +260,15 @@ class PostgresTier:
             part = {column: values[start : start + _CHUNK] for column, values in columns.items()}
             rows += self._manager.fetch(query, {"namespace": self._namespace, "ttl": ttl, **part})
         return rows
+
+    def _record(self, **names: Iterable[str]) -> None:
+        if self._changes is not None:
+            self._changes.record(**names)
+
+    def _drop(self, keys: Iterable[Key]) -> int:
+        removed = self._remove(keys)
+        self.counters.drops += removed
+        return removed
 
     def _remove(self, keys: Iterable[Key]) -> int:
         return sum(count for (count,) in self._rows("entries/drop", keys=_stored(dict.fromkeys(keys))))

@@ -12,7 +12,7 @@ from greencache.testing.servers.containers import POSTGRES_IMAGE, ContainerRunne
 from greencache.testing.servers.environment import EnvironmentRunner
 from greencache.testing.servers.local import LocalRunner
 from greencache.testing.servers.postgres_program import USER, PostgresProgram, folder_in_wheel, postgres_url
-from greencache.testing.servers.runner import SOURCES, Candidate
+from greencache.testing.servers.runner import LOCAL, SOURCES, Candidate
 from greencache.typing import Seconds
 
 __all__ = ["POSTGRES_WHEELS", "PostgresServer"]
@@ -35,6 +35,7 @@ class PostgresServer(Server):
         sources: Which sources may serve; `LOCAL` for servers that can be killed and paused.
         persist: Whether a local server keeps its databases over a stop or a kill.
         settings: Configuration parameters, by name: {"max_connections": "20"}.
+        standby_of: The local server that it follows as a hot standby, from the time when it is started.
         deadline: Seconds for it to come up, and to go down.
     """
 
@@ -52,9 +53,11 @@ class PostgresServer(Server):
         sources: Sequence[str] = SOURCES,
         persist: bool = True,
         settings: dict[str, str] | None = None,
+        standby_of: "PostgresServer | None" = None,
         deadline: Seconds = 60.0,
     ) -> None:
-        super().__init__(sources=sources)
+        super().__init__(sources=LOCAL if standby_of else sources)
+        self._primary = standby_of
         self._variable = variable
         self._persist = persist
         self._settings = dict(settings or {})
@@ -98,7 +101,16 @@ class PostgresServer(Server):
 
     def _local(self, wheel: str | None = None) -> LocalRunner:
         folder = postgres_folder() if wheel is None else folder_in_wheel(wheel)
-        program = PostgresProgram(folder, self._password, self._settings, can_be_copied=wheel is not None)
+        # A copy has the users of what it was copied from.
+        primary = None if self._primary is None else self._primary.url
+        password = urllib.parse.unquote(urllib.parse.urlsplit(primary).password or "") if primary else None
+        program = PostgresProgram(
+            folder,
+            password or self._password,
+            self._settings,
+            can_be_copied=wheel is not None,
+            primary=primary,
+        )
         return LocalRunner(program, persist=self._persist, deadline=self._deadline)
 
     def _container(self) -> ContainerRunner:

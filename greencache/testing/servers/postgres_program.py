@@ -38,6 +38,7 @@ class PostgresProgram:
         password: Of the one user.
         settings: Configuration parameters that differ from ours.
         can_be_copied: Whether the programs work from another place; those of a wheel do.
+        primary: URL of a server to follow as its hot standby; `None` for a server of its own.
 
     Raises:
         NotHere: We are root, and no other account can run these programs.
@@ -48,8 +49,15 @@ class PostgresProgram:
     stop_signal = signal.SIGINT
 
     def __init__(
-        self, folder: pathlib.Path, password: str, settings: Mapping[str, str], *, can_be_copied: bool
+        self,
+        folder: pathlib.Path,
+        password: str,
+        settings: Mapping[str, str],
+        *,
+        can_be_copied: bool,
+        primary: str | None = None,
     ) -> None:
+        self._primary = primary
         self.account = unprivileged_account()
         self._programs = folder
         self._password = password
@@ -72,36 +80,48 @@ class PostgresProgram:
             self._must_copy = False
 
     def fill(self, folder: pathlib.Path) -> None:
-        """Run `initdb`.
+        """Run `initdb`, or copy the primary.
 
         Raises:
             ServerStartError: It failed; the message ends with what it said.
         """
+        if self._primary is not None:
+            self._run(folder, self._copying(folder, self._primary))
+            return
         secret = folder / "password"
         secret.touch(mode=0o600)
         secret.write_text(self._password)
         hand_over(secret, self.account)
         try:
-            answer = subprocess.run(
-                self._initdb(folder, secret),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=_INITDB_DEADLINE,
-                **popen_arguments(folder, self.account),
-            )
+            self._run(folder, self._initdb(folder, secret))
         finally:
             secret.unlink()
+
+    def _run(self, folder: pathlib.Path, command: list[str]) -> None:
+        answer = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_INITDB_DEADLINE,
+            **popen_arguments(folder, self.account),
+        )
         if answer.returncode != 0:
-            said = answer.stdout + answer.stderr
-            raise ServerStartError(f"initdb failed with status {answer.returncode}:\n{said}")
+            name, said = pathlib.Path(command[0]).name, answer.stdout + answer.stderr
+            raise ServerStartError(f"{name} failed with status {answer.returncode}:\n{said}")
 
     def _initdb(self, folder: pathlib.Path, secret: pathlib.Path) -> list[str]:
         return [
             str(self._programs / "initdb"), "--pgdata", str(folder / "store"),
             "--username", USER, "--pwfile", str(secret), "--auth", "scram-sha-256",
             "--encoding", "UTF8", "--locale", "C", "--no-sync",
+        ]  # fmt: skip
+
+    def _copying(self, folder: pathlib.Path, primary: str) -> list[str]:
+        return [
+            str(self._programs / "pg_basebackup"), "--pgdata", str(folder / "store"), "--dbname", primary,
+            "--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast", "--no-sync",
         ]  # fmt: skip
 
     def command(self, folder: pathlib.Path, port: int) -> list[str]:
@@ -117,7 +137,7 @@ class PostgresProgram:
         """Say whether this very process serves on the port: it writes both into a file, as pg_ctl knows."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             lines = (folder / "store" / "postmaster.pid").read_text().splitlines()
-            return int(lines[0]) == pid and int(lines[3]) == port and lines[7].strip() == "ready"
+            return int(lines[0]) == pid and int(lines[3]) == port and lines[7].strip() in ("ready", "standby")
         return False  # not written yet, or half of it
 
     def clear_remains(self, folder: pathlib.Path) -> None:

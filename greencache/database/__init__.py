@@ -1,0 +1,1 @@
+"""The database that values come from: where loaders read it, and transactions that change it."""
