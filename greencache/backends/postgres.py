@@ -161,12 +161,7 @@ class PostgresManager:
             raise translated(error, self.where, None) from error
 
     def new_pool(self, timeout: Seconds, max_connections: int) -> PoolKeeper:
-        """Return a pool of the caller's own on the same server; nothing is connected yet.
-
-        Args:
-            timeout: Seconds after which the server ends a statement, where it is told so at all.
-            max_connections: Connections open at most.
-        """
+        """Return a pool of the caller's own, unopened, with a time limit in seconds for each statement."""
         refuse_late_patching()
         limit = None if self._server_timeout is None else timeout
         parameters = self._parameters(timeout=timeout, statement_timeout=limit)

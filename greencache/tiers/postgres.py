@@ -55,8 +55,7 @@ class PostgresTier:
         max_entries: How many entries there may be, roughly; `None` for any number.
         unlogged: Whether the table, of all namespaces, is empty after a crash of the server, and cheaper to
             write; `None` to leave it as it is.
-        changes: Where is recorded what is dropped here, before it is: this is the deepest tier, so before it
-            is dropped anywhere.
+        changes: The record of what is dropped, written before it is dropped here, in the deepest tier.
     """
 
     writable = True
@@ -79,7 +78,7 @@ class PostgresTier:
         changes: Changes | None = None,
     ) -> None:
         self.name = name
-        self._changes = changes
+        self._record = changes.record if changes else lambda **_: None
         self.ttl = ttl
         self.counters = counters
         self._manager = manager
@@ -260,10 +259,6 @@ class PostgresTier:
             part = {column: values[start : start + _CHUNK] for column, values in columns.items()}
             rows += self._manager.fetch(query, {"namespace": self._namespace, "ttl": ttl, **part})
         return rows
-
-    def _record(self, **names: Iterable[str]) -> None:
-        if self._changes is not None:
-            self._changes.record(**names)
 
     def _drop(self, keys: Iterable[Key]) -> int:
         removed = self._remove(keys)
