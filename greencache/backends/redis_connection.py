@@ -5,6 +5,9 @@ whatever unwinds the stack in between, and a dirty one is never used again (CVE-
 redis/redis-py#4292).
 """
 
+# What the first connection would import else: whoever forks in the midst of an import has a child that waits
+# for its end for ever.
+import encodings.idna  # noqa: F401
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias

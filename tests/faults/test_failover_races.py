@@ -13,9 +13,9 @@ from greencache import MISSING, CacheManager
 from greencache.config import CacheConfig
 from greencache.errors import GreencacheError, InvalidationPending
 from greencache.testing import wait_until
-from greencache.testing.proxy import TcpProxy
 from tests.faults.failover_load import FailoverLoad
 from tests.faults.figures import only_in_a_long_run
+from tests.faults.lying_sentinel import LyingSentinels
 from tests.faults.stock_readers import stock_client
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
@@ -71,32 +71,14 @@ def sockets():
     return sum("socket:" in link for link in links)
 
 
-class LyingSentinel:
-    """What stands between a client and a sentinel, and has it name another primary.
-
-    Args:
-        sentinel: The sentinel.
-        true: The port of the primary.
-        told: The port that it names instead; as long as the other.
-    """
-
-    def __init__(self, sentinel, true, told):
-        self.proxy = TcpProxy(("127.0.0.1", sentinel.port))
-        truth, lie = str(true).encode(), str(told).encode()
-        self.proxy.replies.rewrite = lambda data: data.replace(truth, lie)
-
-
 @only_in_a_long_run
 @pytest.mark.parametrize("liars", [1, 3])
 def test_sentinels_that_lie(servers, figure, liars):
     """They name a replica: whoever connects there asks it by ROLE, and does not believe them."""
     replica = next(each for each in servers.replicas if len(str(each.port)) == len(str(servers.primary.port)))
     with contextlib.ExitStack() as stack:
-        url = servers.url
-        for sentinel in servers.sentinels[:liars]:
-            liar = LyingSentinel(sentinel, servers.primary.port, replica.port)
-            stack.enter_context(liar.proxy)
-            url = url.replace(str(sentinel.port), str(liar.proxy.port))
+        chosen = servers.sentinels[:liars]
+        url = LyingSentinels(servers.url, chosen, stack, true=servers.primary.port, told=replica.port).url
         began = time.monotonic()
         with CacheManager.from_urls(l1=None, l3=url, namespace="lies") as cache:
             results = [

@@ -1,7 +1,11 @@
 """A process with a warm L1 forks: its children hear what is forgotten, and nobody reads anything old."""
 
 import contextlib
+import json
 import os
+import pathlib
+import subprocess
+import sys
 import threading
 import time
 
@@ -12,6 +16,7 @@ from greencache.testing import wait_until
 from tests.faults.bus_client import KEY, NAMESPACE
 from tests.faults.child import SPAWN, Child
 from tests.faults.history import History, Op, check, read_histories
+from tests.faults.interrupted_client import fill
 from tests.faults.scene import MAX_STALENESS
 
 pytestmark = [
@@ -107,3 +112,25 @@ def test_forked_children_read_nothing_old(redis_servers, tmp_path, figure, is_lo
     )
     figure(64, "reads that went back in their process", len(verdict.back), bound="== 0")
     assert codes == [0] * CHILDREN
+
+
+@pytest.mark.timeout(330)
+@pytest.mark.parametrize("client", ["greencache", "stock"])
+def test_children_and_their_parent_read_their_own_values(redis_url, figure, is_long, client):
+    """Many forks while threads of the parent read; nobody does anything for it."""
+    fill(redis_url)
+    forks = {"greencache": 1_000, "stock": 200}[client] if is_long else 30
+    script = pathlib.Path(__file__).with_name("fork_reads.py")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", script, client, redis_url, str(forks)],
+        env=os.environ | {"PYTHONPATH": str(script.parents[2])},
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2_000:]
+    counts = json.loads(done.stdout)
+    if client == "stock":
+        figure("P13", "stock redis-py: wrong values", counts["wrong"], "reads", **counts)
+        return
+    figure("P13", "forks under load", counts["forks"], "forks", f">= {forks}")
+    figure("P13", "wrong values in children and parent", counts["wrong"], "reads", "== 0", **counts)
+    figure("P13", "children that hung or could not read", counts["hung"] + counts["read_nothing"], "", "== 0")

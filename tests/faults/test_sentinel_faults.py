@@ -34,6 +34,11 @@ def new_cache(tmp_path):
         yield make
 
 
+def questions_of(cache):
+    """Return how often a cache has asked sentinels: of itself, and at once when one announces something."""
+    return cache._engine.stack.shared[0].tier._manager._servers.news._finder.questions
+
+
 FAULTS = {
     "36": ("killed", lambda servers, primary: primary.kill()),
     "37": ("hung", lambda servers, primary: primary.pause()),
@@ -46,7 +51,9 @@ def test_a_failover_under_load(redis_sentinels, new_cache, figure, is_long, scen
     """The former primary comes back while the load goes on."""
     how, harm = FAULTS[scenario]
     servers = redis_sentinels()
-    load = FailoverLoad(new_cache(servers.url), new_cache(servers.url))
+    started = time.monotonic()
+    caches = new_cache(servers.url), new_cache(servers.url)
+    load = FailoverLoad(*caches)
     with redis.Redis.from_url(servers.primary.url) as admin:
         stock = StockReaders(stock_client(servers.url), admin)
     with load, stock, StockWriter(stock_client(servers.url)) as writer:
@@ -77,6 +84,8 @@ def test_a_failover_under_load(redis_sentinels, new_cache, figure, is_long, scen
         "s",
         "<= 0.3" if is_long else "",
     )
+    beyond = max(questions_of(cache) for cache in caches) - (time.monotonic() - started)
+    figure("P12", f"{how}: questions to sentinels beyond one a second", beyond, "questions", "<= 5")
     name = f"stock redis-py: Sentinel, {how}"
     figure(scenario, f"{name}: errors", len(stock.errors), "reads", seen=stock.errors[:3])
     figure(scenario, f"{name}: longest time without values", gap, "s")

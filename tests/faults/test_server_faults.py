@@ -1,13 +1,17 @@
 """A server is killed, hangs, stalls or loads, under load: nothing old, nobody waits long."""
 
+import collections
 import contextlib
 import pathlib
+import threading
+import time
 
 import pytest
 import redis
 
 from greencache.testing import wait_until
 from tests.faults.server_rig import Fault, Rig, parameters, suffer
+from tests.faults.stock_readers import stock_client
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
@@ -125,3 +129,63 @@ def test_reads_and_invalidations_go_on(new_rig, figure, is_long, fault):
     """Through the fault and its end."""
     rig = new_rig(fault)
     suffer(rig, figure, is_long)
+
+
+def restart_empty(rig):
+    """Kill it and start it again, with nothing in it."""
+    rig.server.kill()
+    rig.server.start()
+
+
+def loads_of_herd(get, keys, threads=16):
+    """Let many threads ask for the same keys in the same order, and return how often each was loaded."""
+    loads, lock = collections.Counter(), threading.Lock()
+
+    def load(key):
+        with lock:
+            loads[key] += 1
+        time.sleep(0.005)  # the source's own time
+        return key
+
+    def read(number):
+        for key in keys:
+            get[number % len(get)](key, lambda key=key: load(key))
+
+    workers = [threading.Thread(target=read, args=(number,)) for number in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return loads
+
+
+def test_an_empty_server_brings_no_herd_on_the_source(new_rig, figure):
+    """Each key is loaded once, by one thread of one of two processes; with stock redis-py nobody sees to it."""
+    rig = new_rig(Fault("21", "restarted empty", restart_empty, lambda _: None))
+    caches, client = [rig.cache(), rig.cache()], stock_client(rig.urls[1])
+    keys = [f"key{number}" for number in range(50)]
+    for key in keys:
+        caches[0].set(key, key)
+    restart_empty(rig)
+    wait_until(
+        lambda: all(is_used(cache) for cache in caches), deadline=30, reason="the server is used again"
+    )
+    ours = loads_of_herd([cache.get_or_load for cache in caches], keys)
+
+    def get_or_load(key, load):
+        if client.get(f"stock:{key}") is None:
+            client.set(f"stock:{key}", load())
+
+    theirs = loads_of_herd([get_or_load], keys)
+    figure("21", "most loads of a key", max(ours.values()), "loads", "<= 1", keys=len(keys))
+    figure(
+        "21", "stock redis-py: most loads of a key", max(theirs.values()), "loads", all=sum(theirs.values())
+    )
+
+
+def is_used(cache):
+    """Whether what is stored is found."""
+    cache.get_or_load("probe", lambda: 1)
+    before = cache.get_stats()["L3"].hits
+    cache.get_or_load("probe", lambda: 1)
+    return cache.get_stats()["L3"].hits > before
