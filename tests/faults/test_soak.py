@@ -41,7 +41,7 @@ def sample(caches):
     links = []
     for each in pathlib.Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile
-            links.append(os.readlink(each))
+            links.append(str(each.readlink()))
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
     tiers = [tier.tier for cache in caches for tier in cache._engine.stack.shared]
     return Sample(
