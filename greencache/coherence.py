@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable, Container, Mapping
 from typing import Any
 
-from greencache.bus.base import Bus, Message, MessageKind
+from greencache.bus.base import Bus, Message, MessageKind, NullBus
 from greencache.entry import Entry
 from greencache.errors import (
     EncodeError,
@@ -14,7 +14,7 @@ from greencache.errors import (
     ServerReplyError,
     TierUnavailableError,
 )
-from greencache.events import Event, EventKind, Recorder
+from greencache.events import Event, EventKind, NullRecorder, Recorder
 from greencache.flight import FlightTable
 from greencache.keys import Pattern
 from greencache.stamps import NAMESPACE, StampTable
@@ -64,6 +64,8 @@ class Coherence:
         self._waiters = waiters
         self._bus = bus
         self._recorder = recorder
+        self._is_alone = type(bus) is NullBus and type(recorder) is NullRecorder
+        """Whether nobody is told of what this process does."""
 
     # -- what this process does ------------------------------------------------------------------------
 
@@ -170,6 +172,8 @@ class Coherence:
         self._flights.detach(keys)
         # The drop has voided the lease of whoever was loading.
         self._waiters.wake(keys)
+        if self._is_alone and not outcome.pending:
+            return outcome
         return self._announce(Message(MessageKind.DROP, keys=tuple(keys)), Pending(keys=keys), outcome)
 
     def _announce(self, message: Message, pending: Pending, outcome: Dropped) -> Dropped:
@@ -187,6 +191,8 @@ class Coherence:
 
     def _finish(self, *outcomes: Dropped, durable: bool = False) -> int:
         """Return how many entries went; or say what is still to be done."""
+        if not durable and not any(outcome.pending for outcome in outcomes):
+            return sum(outcome.count for outcome in outcomes)
         # Where nothing waits any more, another thread has replayed it meanwhile.
         noted = [item for outcome in outcomes for item in outcome.pending.items()]
         pending = {name: waiting for name, waiting in noted if waiting}

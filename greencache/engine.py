@@ -139,6 +139,8 @@ class Engine:
     def find(self, keys: list[Key]) -> dict[Key, Entry]:
         """Return what some tier has of the keys."""
         look = self.look_in_memory(keys)
+        if not look.found:
+            return present(self.find_below(keys, look))
         missing = [key for key in keys if key not in look.found]
         return present({**look.found, **self.find_below(missing, look)} if missing else look.found)
 
@@ -190,8 +192,7 @@ class Engine:
 
     def put(self, values: Mapping[Key, Any], options: EntryOptions, *, durable: bool = False) -> None:
         """Store values."""
-        self.start()
-        make_entry = self.maker(options)
+        make_entry = self.maker(options)  # which starts
         entries = {key: make_entry(value) for key, value in values.items()}
         self._coherence.put(entries, options.tier, durable=durable)
 

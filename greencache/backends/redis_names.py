@@ -14,6 +14,8 @@ No two of them can be equal, whatever users put into keys and tags: the letter b
 apart, a namespace has neither colons nor braces, and braces in keys and tags are escaped.
 """
 
+from collections.abc import Sequence
+
 from greencache.keys import Pattern, check_namespace, restore_text, storage_text
 from greencache.typing import Key
 
@@ -46,6 +48,14 @@ class RedisNames:
     def value(self, key: Key) -> bytes:
         """Return where the entry of a key is."""
         return f"{self._values}{storage_text(key)}}}".encode()
+
+    def values(self, keys: Sequence[Key]) -> list[bytes]:
+        """Return where the entries of keys are."""
+        text = "".join(keys)
+        if storage_text(text) != text:
+            return [self.value(key) for key in keys]
+        prefix = self._values
+        return [f"{prefix}{key}}}".encode() for key in keys]
 
     def lease(self, key: Key) -> bytes:
         """Return where the lease on a key is."""

@@ -22,8 +22,12 @@ def pack(command: Iterable[Any]) -> bytes:
     Raises:
         InvalidArgumentError: For an argument that is no text, bytes or number.
     """
-    parts = [argument if type(argument) is bytes else _encode(argument) for argument in command]
-    return b"*%d\r\n%b" % (len(parts), b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts]))
+    parts = [
+        b"$%d\r\n%b\r\n" % (len(part), part)
+        for argument in command
+        for part in (argument if type(argument) is bytes else _encode(argument),)
+    ]
+    return b"*%d\r\n%b" % (len(parts), b"".join(parts))
 
 
 def _encode(argument: Any) -> bytes:

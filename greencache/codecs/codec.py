@@ -1,26 +1,25 @@
 """The codec: entries as bytes, and back, or a precise refusal."""
 
 import hashlib
-import math
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias, get_args
 
 from greencache.clock import Clock, SystemClock
 from greencache.codecs import envelope
+from greencache.codecs.common import common_heads, open_common
 from greencache.codecs.compressors import Compressor, compressor_by_id
-from greencache.codecs.envelope import HAS_DIGEST, IS_ABSENT, IS_SIGNED, Header
+from greencache.codecs.envelope import HAS_DIGEST, IS_ABSENT, IS_SIGNED, TIERS, Header, are_times
 from greencache.codecs.serializers import MessagePackSerializer, Serializer, readers_beside
 from greencache.codecs.signer import Signer
 from greencache.entry import Entry
 from greencache.errors import ConfigurationError, DecodeError, EncodeError
-from greencache.typing import MISSING, UNSET, CacheTier, Seconds
+from greencache.typing import MISSING, UNSET, Key, Seconds
 
 __all__ = ["Checksum", "Codec"]
 
 Checksum: TypeAlias = Literal["sha256", "crc32"]
-"""What guards a payload. "crc32" is cheaper; it gives up provenance, and misses one in four billion."""
-
-_TIERS: tuple[CacheTier | None, ...] = (None, *CacheTier)
-_BEFORE, _FOR_EVER = -math.inf, math.inf
+"""What is written beside the CRC-32 of everything: the payload's SHA-256, or with "crc32", which is cheaper,
+nothing. The digest is the value's provenance; it is compared after inflating, and by who looks closely."""
 
 
 class Codec:
@@ -49,6 +48,7 @@ class Codec:
         "_compress_above",
         "_compressor",
         "_flags",
+        "_heads",
         "_max_size",
         "_readers",
         "_signer",
@@ -69,6 +69,7 @@ class Codec:
         self.serializer = serializer or MessagePackSerializer()
         _check(self.serializer, signer, checksum, compress_above, max_size)
         self._readers = readers_beside(self.serializer)
+        self._heads = common_heads(self.serializer.id)
         self._compressor = compressor
         self._compress_above = compress_above
         self._max_size = max_size
@@ -113,13 +114,45 @@ class Codec:
         """Return how far the wall clock is ahead of the clock that entry times are in, as it is now."""
         return self._clock.wall() - self._clock.now()
 
-    def decode(self, key: str, data: bytes, shift: Seconds | None = None) -> Entry:
+    def decode_many(
+        self,
+        prefix: str,
+        found: Iterable[tuple[Key, bytes | None]],
+        on_refused: Callable[[Key, DecodeError], object],
+    ) -> dict[Key, Entry]:
+        """Return the entries of those bytes that `decode` would not refuse.
+
+        Args:
+            prefix: What goes before each key.
+            found: Keys with any bytes, or `None`.
+            on_refused: Is told of the others.
+        """
+        shift, own = self.shift(), self.serializer
+        heads, loads, is_open = self._heads, own.loads, self._signer is None
+        entries: dict[Key, Entry] = {}
+        for key, data in found:
+            if data is None:
+                continue
+            entry = None
+            try:
+                if is_open and len(data) <= self._max_size:
+                    entry = open_common(data, (prefix + key).encode(), shift, heads, loads)
+            except Exception:
+                entry = None  # what it was is told by:
+            try:
+                entries[key] = self.decode(prefix + key, data, shift) if entry is None else entry
+            except DecodeError as error:
+                on_refused(key, error)
+        return entries
+
+    def decode(self, key: str, data: bytes, shift: Seconds | None = None, *, is_close: bool = False) -> Entry:
         """Return the entry that the bytes were made from.
 
         Args:
             key: The key with its namespace.
             data: Any bytes.
             shift: What `shift` returned, for who decodes many at once; asked for if not given.
+            is_close: Whether to compare the payload's SHA-256 even where the CRC has proved the same bytes.
 
         Raises:
             DecodeError: If they are not an entry of this key that this codec may read; the reason is one of
@@ -128,7 +161,7 @@ class Codec:
         """
         try:
             header, digest, stored = self._opened(key, data)
-            value = self._load(header, digest, stored)
+            value = self._load(header, digest, stored, is_close=is_close)
             if header.flags & IS_ABSENT:
                 value = MISSING
             return self._entry(header, data, value, self.shift() if shift is None else shift)
@@ -163,7 +196,7 @@ class Codec:
 
     def _entry(self, header: Header, data: bytes, value: Any, shift: Seconds) -> Entry:
         _, _, _, _, tier, created, fresh_until, stale_until, due_at, cost, _, _, stamps_size, _, _ = header
-        if tier >= len(_TIERS) or not _are_times(created, fresh_until, stale_until, due_at, cost):
+        if tier >= len(TIERS) or not are_times(created, fresh_until, stale_until, due_at, cost):
             raise DecodeError("a tier or a time that no entry has", "header")
         return Entry(
             value,
@@ -172,7 +205,7 @@ class Codec:
             due_at=due_at - shift,
             created=created,
             stamps=envelope.read_stamps(data, header) if stamps_size else (),
-            tier=_TIERS[tier],
+            tier=TIERS[tier],
             cost=cost,
             size=len(data),
         )
@@ -185,7 +218,7 @@ class Codec:
             return self._signer.verify(data)
         raise DecodeError("signed, and this codec has no signer to verify it", "signature")
 
-    def _load(self, header: Header, digest: bytes, stored: memoryview) -> Any:
+    def _load(self, header: Header, digest: bytes, stored: memoryview, *, is_close: bool) -> Any:
         _, _, serializer, compressor, _, _, _, _, _, _, _, _, _, stored_size, size = header
         if size > self._max_size:
             raise DecodeError(f"inflates to {size} bytes, this codec reads {self._max_size}", "size")
@@ -199,7 +232,7 @@ class Codec:
             plain = memoryview(compressor_by_id(compressor).decompress(stored, size))
         elif stored_size != size:
             raise DecodeError(f"a payload of {stored_size} bytes, expected {size}", "size")
-        if digest and hashlib.sha256(plain).digest() != digest:
+        if digest and (compressor or is_close) and hashlib.sha256(plain).digest() != digest:
             raise DecodeError("the SHA-256 of the payload does not match: damaged", "checksum")
         return reader.loads(plain)
 
@@ -209,7 +242,7 @@ class Codec:
         if entry.kept is MISSING:
             due_at = fresh_until  # always due is no time, and known without
         times = entry.created, fresh_until + shift, stale_until + shift, due_at + shift, entry.cost
-        if not _are_times(*times):
+        if not are_times(*times):
             raise EncodeError(
                 f"the times of an entry must be numbers above -inf, its cost finite; got {times}"
             )
@@ -252,14 +285,3 @@ def _check(
         raise ConfigurationError(
             f"compress_above must be 0 or more, max_size 1 or more, got {compress_above!r} and {max_size!r}"
         )
-
-
-def _are_times(created: float, fresh_until: float, stale_until: float, due_at: float, cost: float) -> bool:
-    # Compared so that a NaN, which compares false with everything, is refused as well.
-    return (
-        created > _BEFORE
-        and fresh_until > _BEFORE
-        and stale_until > _BEFORE
-        and due_at > _BEFORE
-        and 0 <= cost < _FOR_EVER
-    )

@@ -26,25 +26,36 @@
             +   trailer of the signature, if flagged: see signer.py
 
 The CRC finds damage anywhere, the header included, before anything is inflated. The SHA-256 says where a
-value came from: two entries with the same digest hold the same payload, however they were compressed.
+value came from: two entries with the same digest hold the same payload, however they were compressed. It is
+compared where the CRC is not of the same bytes, that is after inflating, and by who looks closely: to compare
+it at each read would take as long as all else together, and prove nothing more against who can write here.
 """
 
 import functools
 import hashlib
+import math
 import struct
 import zlib
 from typing import Final, NamedTuple
 
 from greencache.entry import Stamps
 from greencache.errors import DecodeError, EncodeError
+from greencache.typing import CacheTier
 
 __all__ = [
+    "CRC_SIZE",
+    "DIGEST_SIZE",
+    "FIXED_SIZE",
     "HAS_DIGEST",
     "IS_ABSENT",
     "IS_SIGNED",
+    "MAGIC",
+    "TIERS",
     "Header",
+    "are_times",
     "check_magic",
     "open_envelope",
+    "parse_stamps",
     "read_stamps",
     "seal",
 ]
@@ -53,21 +64,24 @@ IS_SIGNED: Final = 1
 HAS_DIGEST: Final = 2
 IS_ABSENT: Final = 4
 
-_MAGIC: Final = b"\xc1gc\x01"
+MAGIC: Final = b"\xc1gc\x01"
 _FIXED: Final = struct.Struct(">4s4B5d2H3I")
 _PAIR: Final = struct.Struct(">2H")
 _CRC: Final = struct.Struct(">I")
-_DIGEST_SIZE: Final = 32
+DIGEST_SIZE: Final = 32
 # Looked up once, not for each entry of a batch.
 _unpack_fixed: Final = _FIXED.unpack_from
 _new: Final = tuple.__new__
-_FIXED_SIZE: Final = _FIXED.size
-_CRC_SIZE: Final = _CRC.size
+FIXED_SIZE: Final = _FIXED.size
+CRC_SIZE: Final = _CRC.size
 _ALL_FLAGS: Final = IS_SIGNED | HAS_DIGEST | IS_ABSENT
-_LEAST: Final = _FIXED_SIZE + _CRC_SIZE
+_LEAST: Final = FIXED_SIZE + CRC_SIZE
 _SHORT: Final = 0xFFFF
 _LONG: Final = 0xFFFF_FFFF
 _COMMON_STAMPS: Final = 512
+TIERS: Final[tuple[CacheTier | None, ...]] = (None, *CacheTier)
+_BEFORE: Final = -math.inf
+_FOR_EVER: Final = math.inf
 
 
 class Header(NamedTuple):
@@ -113,7 +127,7 @@ def seal(
         )
     written = _written_once(stamps) if stamps else b""
     fixed = _FIXED.pack(
-        _MAGIC,
+        MAGIC,
         flags,
         serializer,
         compressor,
@@ -136,12 +150,12 @@ def check_magic(data: bytes) -> None:
     Raises:
         DecodeError: With the reason "magic", "version" or "size".
     """
-    if data.startswith(_MAGIC) and len(data) >= _LEAST:
+    if data.startswith(MAGIC) and len(data) >= _LEAST:
         return
-    if not data.startswith(_MAGIC[:3]):
+    if not data.startswith(MAGIC[:3]):
         raise DecodeError("not an entry of greencache", "magic")
-    if len(data) > 3 and data[3] != _MAGIC[3]:  # noqa: PLR2004 -- the version's place
-        raise DecodeError(f"an entry of version {data[3]}, expected {_MAGIC[3]}", "version")
+    if len(data) > 3 and data[3] != MAGIC[3]:  # noqa: PLR2004 -- the version's place
+        raise DecodeError(f"an entry of version {data[3]}, expected {MAGIC[3]}", "version")
     raise DecodeError(f"{len(data)} bytes are too few for an entry", "size")
 
 
@@ -158,12 +172,12 @@ def open_envelope(data: bytes, end: int, key: bytes) -> tuple[Header, bytes, mem
     """
     fields = _unpack_fixed(data)
     _, flags, _, _, _, _, _, _, _, _, _, key_size, stamps_size, stored_size, _ = fields
-    key_start = _FIXED_SIZE + stamps_size
+    key_start = FIXED_SIZE + stamps_size
     key_end = key_start + key_size
-    start = key_end + _DIGEST_SIZE if flags & HAS_DIGEST else key_end
+    start = key_end + DIGEST_SIZE if flags & HAS_DIGEST else key_end
     stop = start + stored_size
-    if stop + _CRC_SIZE != end:
-        raise DecodeError(f"the header speaks of {stop + _CRC_SIZE} bytes, there are {end}", "size")
+    if stop + CRC_SIZE != end:
+        raise DecodeError(f"the header speaks of {stop + CRC_SIZE} bytes, there are {end}", "size")
     view = memoryview(data)
     if zlib.crc32(view[:stop]) != int.from_bytes(data[stop:end]):
         raise DecodeError("the checksum does not match: damaged", "checksum")
@@ -180,11 +194,23 @@ def read_stamps(data: bytes, header: Header) -> Stamps:
     Raises:
         DecodeError: If they do not fill their place.
     """
-    block = data[_FIXED_SIZE : _FIXED_SIZE + header.stamps_size]
+    block = data[FIXED_SIZE : FIXED_SIZE + header.stamps_size]
     # Most entries of a namespace carry the same stamps: reading them once saves time, and keeping them once
     # saves memory in L1. Long ones are not worth keeping, and could be made long on purpose.
-    parse = _parsed_once if len(block) <= _COMMON_STAMPS else _parsed
+    parse = _parsed_once if len(block) <= _COMMON_STAMPS else parse_stamps
     return parse(block, header.stamps)
+
+
+def are_times(created: float, fresh_until: float, stale_until: float, due_at: float, cost: float) -> bool:
+    """Return whether an entry can have these times and this cost."""
+    # Compared so that a NaN, which compares false with everything, is refused as well.
+    return (
+        created > _BEFORE
+        and fresh_until > _BEFORE
+        and stale_until > _BEFORE
+        and due_at > _BEFORE
+        and 0 <= cost < _FOR_EVER
+    )
 
 
 def _written(stamps: Stamps) -> bytes:
@@ -199,7 +225,13 @@ def _written(stamps: Stamps) -> bytes:
     return b"".join(parts)
 
 
-def _parsed(block: bytes, count: int) -> Stamps:
+def parse_stamps(block: bytes, count: int) -> Stamps:
+    """Return a number of stamps, which fill a block.
+
+    Raises:
+        DecodeError: They do not.
+        ValueError, struct.error: What is there is none.
+    """
     stamps: list[tuple[str, str]] = []
     place = 0
     for _ in range(count):
@@ -214,4 +246,4 @@ def _parsed(block: bytes, count: int) -> Stamps:
 
 
 _written_once = functools.lru_cache(maxsize=1024)(_written)
-_parsed_once = functools.lru_cache(maxsize=1024)(_parsed)
+_parsed_once = functools.lru_cache(maxsize=1024)(parse_stamps)

@@ -71,7 +71,7 @@ class Leader:
             self._strategy.descend(self._stack, keys, descent)
             self.notes.looked(keys, descent)
             self._strategy.climb(self._stack, descent, descent.found)
-        return descent.found | descent.served
+        return descent.found | descent.served if descent.served else descent.found
 
     def find_or_load(
         self,

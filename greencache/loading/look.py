@@ -1,6 +1,7 @@
 """What L1 has of some keys, at one moment, and what of it can be proved."""
 
 import dataclasses
+from typing import Final
 
 from greencache.entry import Entry, State, judge
 from greencache.tiers.stack import Stack
@@ -24,6 +25,9 @@ class Look:
     doubted: dict[Key, Entry]
 
 
+_NOTHING: Final = Look({}, {}, {})
+
+
 def look_in_memory(stack: Stack, keys: list[Key], *, takes_absent: bool = True) -> Look:
     """Look, and mark what is there as hit.
 
@@ -32,9 +36,11 @@ def look_in_memory(stack: Stack, keys: list[Key], *, takes_absent: bool = True) 
         keys: What to look for.
         takes_absent: Whether it is an answer that a loader of many has left a key out.
     """
+    if stack.memory is None:
+        return _NOTHING
     # Before the look: while it is under way a gap may be mended, and what it found be outdated.
     is_heard = stack.is_heard
-    entries = {} if stack.memory is None else stack.memory.get_many(keys)
+    entries = stack.memory.get_many(keys)
     now = stack.clock.now()
     look = Look({}, {}, {})
     for key, entry in entries.items():

@@ -12,7 +12,7 @@ from greencache.typing import Key
 
 __all__ = ["Notes"]
 
-_HITS_NOTED = 16
+_HITS_NOTED = 4
 """Of a batch that was found: a note takes as long as decoding a small entry."""
 
 

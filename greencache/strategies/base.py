@@ -45,7 +45,8 @@ class Strategy(abc.ABC):
                 descent.doubt(doubted)
             else:
                 descent.places.update(dict.fromkeys(descent.accept(fresh), tier.name))
-                descent.set_aside(stale)
+                if stale:
+                    descent.set_aside(stale)
             if tier is stack.authority and not tier.is_up:
                 # Who could have dropped it cannot have said so: deeper tiers are spared.
                 descent.serve_doubted(stack.clock.now())
@@ -132,6 +133,9 @@ class Strategy(abc.ABC):
         """
         keys = list(entries)
         outcome = Dropped()
+        if stack.memory is not None and not stack.shared:
+            stack.memory.put_many(entries)  # it is the deepest: it decides, and keeps them as they are
+            return outcome
         targets: list[MemoryTier | GuardedTier] = [] if stack.memory is None else [stack.memory]
         for beyond in reversed(stack.shared):
             if not beyond.writable or (deepest is not None and beyond.name > deepest):

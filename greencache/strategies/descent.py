@@ -1,5 +1,6 @@
 """What reads and writes gather on their way through the tiers."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Self
 
@@ -81,8 +82,10 @@ class Descent:
 
     def hold(self, stale: Mapping[Key, Entry], doubted: Mapping[Key, Entry]) -> None:
         """Keep what L1 has and could not serve."""
-        self.set_aside(stale)
-        self.doubt(doubted)
+        if stale:
+            self.set_aside(stale)
+        if doubted:
+            self.doubt(doubted)
 
     def set_aside(self, entries: Mapping[Key, Entry]) -> None:
         """Keep stale entries for when nothing better can be had, of each key the newest."""
@@ -101,7 +104,8 @@ class Descent:
 
     def lacks(self, keys: Iterable[Key]) -> list[Key]:
         """Return the keys that have no entry yet, neither found nor served."""
-        return [key for key in keys if key not in self.found and key not in self.served]
+        left = list(itertools.filterfalse(self.found.__contains__, keys))
+        return [key for key in left if key not in self.served] if self.served else left
 
 
 class Dropped:

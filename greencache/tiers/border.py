@@ -48,22 +48,13 @@ class Border:
         Args:
             found: Keys with the bytes that were found, or `None`.
         """
-        decode, prefix, shift = self._codec.decode, self._prefix, self._codec.shift()
-        entries: dict[Key, Entry] = {}
-        for key, data in found:
-            if data is not None:
-                try:
-                    entries[key] = decode(prefix + key, data, shift)
-                except DecodeError as error:
-                    self.counters.undecodable += 1
-                    self._record(EventKind.UNDECODABLE, key, error)
-        return entries
+        return self._codec.decode_many(self._prefix, found, self._refuse)
 
     def inspect(self, key: Key, data: bytes) -> Inspection:
         """Return what the bytes hold, uncounted; of an entry that cannot be read, its times at least."""
         name = self._prefix + key
         try:
-            return Inspection(entry=self._codec.decode(name, data), size=len(data))
+            return Inspection(entry=self._codec.decode(name, data, is_close=True), size=len(data))
         except DecodeError as error:
             problem = f"cannot be read here: {error}"
         try:
@@ -96,6 +87,10 @@ class Border:
         """
         encoded = {key: self._codec.encode(self._prefix + key, entry) for key, entry in entries.items()}
         return {key: data for key, data in encoded.items() if self._fits(key, data)}
+
+    def _refuse(self, key: Key, error: DecodeError) -> None:
+        self.counters.undecodable += 1
+        self._record(EventKind.UNDECODABLE, key, error)
 
     def _fits(self, key: Key, data: bytes) -> bool:
         if len(data) <= self._max_size:

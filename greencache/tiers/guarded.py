@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from greencache.clock import Clock
-from greencache.entry import Entry, Stamps, State, judge
+from greencache.entry import Entry, Stamps
 from greencache.events import Recorder
 from greencache.keys import Pattern
 from greencache.tiers.base import (
@@ -110,19 +110,22 @@ class GuardedTier(Guard):
         found = self._ready(lambda: tier.get_many(keys), lambda: tier.get_many(untouched(keys))) or {}
         now = self._clock.now()
         fresh, stale = {}, {}
-        # All at once: whoever must be asked about them is asked in one round trip, whatever they carry.
-        current = self._current_among({entry.stamps for entry in found.values()}) if self.writable else ()
+        # All at once: whoever must be asked about them is asked in one round trip, whatever they carry. Most
+        # carry the same object, so that each is looked at once.
+        carried = {id(entry.stamps): entry.stamps for entry in found.values()} if self.writable else {}
+        current = self._current_among(frozenset(carried.values())) if carried else frozenset()
+        outdated = {each for each, carries in carried.items() if carries not in current}
         for key, entry in found.items():
             if not self.writable:
                 entry.stamps = stamps
-            elif entry.stamps not in current:
+            elif outdated and id(entry.stamps) in outdated:
                 continue
-            state = judge(entry, now)
             if self._keeper is not None:
                 entry = self._keeper.adopt(entry)  # noqa: PLW2901 -- the same one, as readers get it
-            if state <= State.DUE:
+            # As `judge` would say.
+            if now < entry.fresh_until:
                 fresh[key] = entry
-            elif state is State.STALE:
+            elif now < entry.stale_until:
                 stale[key] = entry
         return fresh, stale
 

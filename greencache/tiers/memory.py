@@ -277,7 +277,9 @@ class MemoryTier:
 
     def _is_revoked(self, entry: Entry) -> bool:
         revoked = self._revoked
-        return any(tag in revoked and revoked[tag][1] != token for tag, token in entry.stamps)
+        return bool(revoked) and any(
+            tag in revoked and revoked[tag][1] != token for tag, token in entry.stamps
+        )
 
     def _is_good(self, key: Key, number: Lease | None) -> bool:
         lease = self._leases.get(key)

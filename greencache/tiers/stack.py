@@ -47,6 +47,8 @@ class Stack:
         self.clock = clock
         self._trust = trust
         self.authority = self._find_authority()
+        self.ahead_of_authority = self._find_ahead()
+        """The shared tiers above the authority: what a host has to itself, and must forget by itself."""
         self.tiers: tuple[MemoryTier | GuardedTier, ...] = (
             self.shared if self.memory is None else (self.memory, *self.shared)
         )
@@ -58,12 +60,9 @@ class Stack:
         candidates = redis or writable
         return candidates[-1] if candidates else None
 
-    @property
-    def ahead_of_authority(self) -> tuple[GuardedTier, ...]:
-        """The shared tiers above the authority: what a host has to itself, and must forget by itself."""
-        if self.authority is None:
-            return ()
-        return tuple(tier for tier in self.shared if tier.name < self.authority.name)
+    def _find_ahead(self) -> tuple[GuardedTier, ...]:
+        authority = self.authority
+        return () if authority is None else tuple(t for t in self.shared if t.name < authority.name)
 
     @property
     def above_views(self) -> tuple[GuardedTier, ...]:
