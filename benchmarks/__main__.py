@@ -4,29 +4,57 @@ import argparse
 import pathlib
 from collections.abc import Sequence
 
-from benchmarks import coherence, hit_ratios, hits, stampede
+from benchmarks import (
+    budgets,
+    coherence,
+    hit_ratios,
+    hits,
+    redis_get,
+    redis_mget,
+    redis_mset,
+    round_trips,
+    stampede,
+)
 from benchmarks.report import default_folder, keep
 
-BENCHMARKS = {"hits": hits, "hit_ratios": hit_ratios, "stampede": stampede, "coherence": coherence}
+BENCHMARKS = {
+    "hits": hits,
+    "redis_get": redis_get,
+    "redis_mget": redis_mget,
+    "redis_mset": redis_mset,
+    "round_trips": round_trips,
+    "stampede": stampede,
+    "coherence": coherence,
+    "hit_ratios": hit_ratios,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print, keep."""
+    """Measure, print, keep; then print the budgets."""
     options = _parser().parse_args(arguments)
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
         _parser().error(f"expected some of {', '.join(BENCHMARKS)}, got {', '.join(sorted(unknown))}")
+    verdicts = []
     for name in options.names or BENCHMARKS:
         figures = BENCHMARKS[name].run(options)
         BENCHMARKS[name].show(figures)
-        print(f"kept in {keep(options.output, name, figures)}")
+        print(f"kept in {keep(options.output, name, figures)}", flush=True)
+        verdicts += budgets.verdicts_of(name, figures)
+    if verdicts:
+        budgets.show(verdicts)
+        kept = [
+            keep(options.output, "budgets", {"budgets": verdicts}),
+            *budgets.draw(verdicts, options.output),
+        ]
+        print(f"kept in {', '.join(map(str, kept))}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--output", type=pathlib.Path, default=default_folder(), help="folder of the JSON")
-    group = parser.add_argument_group("hits")
+    group = parser.add_argument_group("hits, redis_get, redis_mget, redis_mset")
     group.add_argument("--repeats", type=int, default=7, help="how often each is measured")
     group = parser.add_argument_group("stampede")
     group.add_argument("--processes", type=int, default=8)

@@ -1,11 +1,12 @@
-"""Hits of one thread: in memory, and in a Redis."""
+"""Hits and stores in L1, threads, the event loop's facade, memory and imports: one process, no server."""
 
 import argparse
 from typing import Any
 
-from benchmarks import l1, redis_hits
-from benchmarks.timing import Budget, compare
-from greencache.testing import RedisServer
+from benchmarks import crowds, footprint, l1, stores
+from benchmarks.report import print_times
+from benchmarks.timing import CPU, compare
+from benchmarks.verdicts import judge, judge_ratios
 
 __all__ = ["run", "show"]
 
@@ -16,31 +17,28 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     Args:
         options: `repeats`, how often each contender is measured.
     """
-    times = compare(l1.contenders(), repeats=options.repeats)
-    with RedisServer() as server:
-        times |= compare(redis_hits.contenders(server.url), repeats=options.repeats)
+    times = compare(l1.contenders(), repeats=options.repeats, seconds=0.05, clock=CPU)
+    times |= compare(stores.contenders(), repeats=options.repeats, seconds=0.05, clock=CPU)
+    ours, theirs = footprint.entry_bytes("greencache"), footprint.entry_bytes("cachetools")
+    threads, facade = crowds.threads_ratio(options.repeats), crowds.facade_ratio(options.repeats)
+    imports, heavy = footprint.import_ratio(options.repeats), footprint.heavy_imports()
     return {
         "nanoseconds": times,
-        "budgets": [_judge(times, budget) for budget in l1.BUDGETS + redis_hits.BUDGETS],
+        "bytes per entry": {"greencache": round(ours), "cachetools.TTLCache": round(theirs)},
+        "heavy imports": heavy,
+        "budgets": [
+            *judge_ratios(times, l1.BUDGETS),
+            *judge_ratios(times, stores.BUDGETS),
+            judge("8 threads reading L1", "all / one thread alone", threads, "at least", 0.9),
+            judge("asyncio facade, L1 hit", "awaited / blocking", facade, "at most", 1.5),
+            judge("memory per L1 entry", "greencache / cachetools.TTLCache", ours / theirs, "at most", 1.0),
+            judge("import greencache", "to import cachetools", imports, "at most", 3.0),
+            judge("import greencache", "redis, psycopg, pydantic, asyncio", len(heavy), "at most", 0),
+        ],
     }
-
-
-def _judge(times: dict[str, float], budget: Budget) -> dict[str, Any]:
-    """Return whether a ratio of two medians keeps its budget; `None` where one was not measured."""
-    measured, against, direction, bound = budget
-    verdict: dict[str, Any] = {"ratio of": measured, "to": against, "budget": f"{direction} {bound}"}
-    if measured not in times or against not in times:
-        return verdict | {"found": None, "kept": None}
-    ratio = times[measured] / times[against]
-    kept = ratio <= bound if direction == "at most" else ratio >= bound
-    return verdict | {"found": round(ratio, 2), "kept": kept}
 
 
 def show(figures: dict[str, Any]) -> None:
     """Print all figures."""
-    for name, nanoseconds in figures["nanoseconds"].items():
-        print(f"{name:40} {nanoseconds:12,.0f} ns")
-    print()
-    for verdict in figures["budgets"]:
-        word = {True: "pass", False: "MISS", None: "not measured"}[verdict["kept"]]
-        print(f"{verdict['ratio of']} / {verdict['to']}: {verdict['found']} ({verdict['budget']}) {word}")
+    print_times("hits and stores in L1, CPU time per call", figures["nanoseconds"])
+    print(f"\nbytes per entry beside key and value: {figures['bytes per entry']}")

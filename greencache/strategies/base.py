@@ -69,7 +69,8 @@ class Strategy(abc.ABC):
             descent: Takes the leases, and what came into the tier meanwhile.
             elector: The tier where who gets no lease leaves the load to who has it.
         """
-        leases = tier.reserve_many(keys)
+        prompt = tier.reserve_and_get(keys) if tier is elector else None
+        leases = tier.reserve_many(keys) if prompt is None else prompt[0]
         if leases is None:
             return
         if leases:
@@ -78,7 +79,8 @@ class Strategy(abc.ABC):
             descent.elsewhere.update(key for key in keys if key not in leases)
             descent.elsewhere.difference_update(leases)
             # Between the look and the lease another process may have filled, and so given up its lease.
-            late, stale = tier.look(list(leases)) if leases else ({}, {})
+            there = {} if not leases else None if prompt is None else prompt[1]
+            late, stale = tier.look(list(leases)) if there is None else tier.judged(there)
             late = descent.accept(late)
             descent.confirmed.update(stale)
             descent.give_up(tier, late)

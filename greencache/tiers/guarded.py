@@ -24,6 +24,7 @@ from greencache.tiers.base import (
 )
 from greencache.tiers.guard import Guard
 from greencache.tiers.pending import Pending
+from greencache.tiers.prompt import Prompt
 from greencache.tiers.recent import Replicated
 from greencache.typing import Key, Seconds
 
@@ -86,6 +87,7 @@ class GuardedTier(Guard):
         self._stamp = stamp
         self._keeper = keeper
         self._store = tier if isinstance(tier, StampStore) else None
+        self._prompt = tier if isinstance(tier, Prompt) and not self._is_sharded else None
         self.lease_ttl: Seconds = tier.lease_ttl if isinstance(tier, Leasing) else math.inf
 
     # -- reading ---------------------------------------------------------------------------------------
@@ -108,6 +110,12 @@ class GuardedTier(Guard):
         stamps = () if self.writable else self._stamp()
         tier, untouched = self.tier, self._pending.untouched
         found = self._ready(lambda: tier.get_many(keys), lambda: tier.get_many(untouched(keys))) or {}
+        return self.judged(found, stamps)
+
+    def judged(
+        self, found: Mapping[Key, Entry], stamps: Stamps = ()
+    ) -> tuple[dict[Key, Entry], dict[Key, Entry]]:
+        """Return, of what the tier itself has found, what `look` would return."""
         now = self._clock.now()
         fresh, stale = {}, {}
         # All at once: whoever must be asked about them is asked in one round trip, whatever they carry. Most
@@ -142,6 +150,25 @@ class GuardedTier(Guard):
             return dropped | self.tier.reserve_many(free)
 
         return self._once(lambda: self.tier.reserve_many(wanted), apart)
+
+    def reserve_and_get(
+        self, keys: list[Key]
+    ) -> tuple[dict[Key, Lease] | None, dict[Key, Entry] | None] | None:
+        """Return what `reserve_many` returns, and what was there after that, for `judged`, in one round trip.
+
+        Returns:
+            `None` if it cannot be done so; nothing has been done then. No entries if it is to be looked for
+            them again: another server has answered, perhaps before it was told what it lacks.
+        """
+        tier, changes = self._prompt, self._backlog.changes
+        if tier is None or self._pending:
+            return None
+        answer = self._once(lambda: tier.reserve_and_get(keys))
+        if answer is None:
+            return None, None
+        leases, found = answer
+        is_same = self._backlog.changes == changes
+        return leases, {key: found[key] for key in leases if key in found} if is_same else None
 
     def extend_many(self, leases: Mapping[Key, Lease]) -> set[Key] | None:
         """Let leases last for another full life, and return the keys whose lease is still good."""

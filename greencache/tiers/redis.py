@@ -22,10 +22,10 @@ from greencache.tiers.redis_checks import RedisChecks
 from greencache.tiers.redis_history import RedisHistory
 from greencache.tiers.redis_identity import RedisIdentity
 from greencache.tiers.redis_inspection import RedisInspection
+from greencache.tiers.redis_leases import RedisLeases
 from greencache.tiers.redis_reading import RedisReader
 from greencache.tiers.redis_stamps import RedisStamps
 from greencache.tiers.redis_steps import GIVEN_UP, RedisSteps
-from greencache.tiers.tokens import new_batch
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["RedisTier"]
@@ -91,6 +91,7 @@ class RedisTier:
         self.on_landed: LandedHandler | None = None
         self._lease_ms = max(1, math.ceil(lease_ttl * 1000))
         self._steps = RedisSteps(manager, self._lease_ms)
+        self._leases = RedisLeases(manager, self._names, self._lease_ms)
         self._clock = clock
         self.identity = RedisIdentity(manager, clock).find
         self._fill = load_script("fill")
@@ -104,32 +105,22 @@ class RedisTier:
         wanted = list(keys)
         names = self._names.values(wanted)
         replies = self._reader.read_apart(names) if self.is_sharded else self._reader.read(names)
+        return self._entries_of(wanted, replies)
+
+    def _entries_of(self, keys: Sequence[Key], replies: Sequence[bytes | None]) -> dict[Key, Entry]:
         now = self._clock.now()
-        entries = self._border.decode(zip(wanted, replies, strict=True))
+        entries = self._border.decode(zip(keys, replies, strict=True))
         # Those that are not gone, as `judge` would say.
         return {key: entry for key, entry in entries.items() if now < entry.stale_until}
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
         """Return leases on the keys that nobody else has a lease on."""
-        batch = new_batch()
-        tokens = {key: f"{batch}-{number:x}" for number, key in enumerate(dict.fromkeys(keys))}
-        replies = self._manager.execute_many(
-            [
-                (b"SET", self._names.lease(key), token, b"NX", b"PX", self._lease_ms)
-                for key, token in tokens.items()
-            ],
-            partial=True,
-        )
-        # Where a node is away, the lease is good nowhere, nobody else has one, and all load for themselves.
-        refused = [key for key, reply in zip(tokens, replies, strict=True) if not reply]
-        if not refused:
-            return dict(tokens)
-        # A SET NX that was sent twice is refused by its own first arrival: read back whose lease it is.
-        holders = self._manager.execute_many([(b"GET", self._names.lease(key)) for key in refused])
-        for key, holder in zip(refused, holders, strict=True):
-            if holder != tokens[key].encode():
-                del tokens[key]
-        return dict(tokens)
+        return self._leases.reserve(keys)
+
+    def reserve_and_get(self, keys: Sequence[Key]) -> tuple[dict[Key, Lease], dict[Key, Entry]]:
+        """Do so, and return what `get_many` would return after that, in one round trip."""
+        leases, replies = self._leases.reserve_and_read(keys)
+        return leases, self._entries_of(keys, replies)
 
     def note_waiting(self, keys: Iterable[Key]) -> None:
         """Note that somebody waits for the keys: who lands one within `lease_ttl` tells its `on_landed`.

@@ -6,6 +6,7 @@ import pytest
 
 from greencache import MISSING, CacheManager, InvalidationPending
 from greencache.entry import Entry
+from greencache.errors import TierUnavailableError
 from greencache.events import EventKind
 from greencache.keys import Pattern
 from greencache.testing import FakeClock, wait_until
@@ -114,9 +115,9 @@ class Notes:
 class Scene:
     """A guarded tier, its clock, its events, and what was replayed to it."""
 
-    def __init__(self, **options):
+    def __init__(self, kind=Tier, **options):
         self.clock = FakeClock()
-        self.tier = Tier(clock=self.clock)
+        self.tier = kind(clock=self.clock)
         self.notes = Notes()
         self.replayed = []
         self.guarded = GuardedTier(
@@ -399,3 +400,63 @@ def test_what_is_lost_at_the_end_is_counted(scene):
     (event,) = [each for each in scene.notes.events if each.kind is EventKind.INVALIDATION_LOST]
     assert event.detail["count"] == 150
     assert event.detail["lost"] == tuple(f"key:k{number}" for number in range(10))
+
+
+class PromptTier(Tier):
+    """A tier that reserves and looks at once."""
+
+    def reserve_and_get(self, keys):
+        """Do both."""
+        self._note("reserve and get", *keys)
+        return DoubleRedisTier.reserve_many(self, keys), DoubleRedisTier.get_many(self, keys)
+
+
+@pytest.fixture
+def prompt():
+    """A scene with such a tier."""
+    return Scene(PromptTier)
+
+
+def test_a_tier_that_reserves_and_looks_at_once_is_asked_once(prompt):
+    """What it found of keys without a lease is nobody's business."""
+    prompt.put("a", 1)
+    prompt.put("b", 2)
+    DoubleRedisTier.reserve_many(prompt.tier, ["b"])
+    leases, found = prompt.guarded.reserve_and_get(["a", "b", "c"])
+    assert set(leases) == {"a", "c"}
+    fresh, stale = prompt.guarded.judged(found)
+    assert ({key: each.value for key, each in fresh.items()}, stale) == ({"a": 1}, {})
+    assert prompt.tier.calls == [("reserve and get", "a", "b", "c")]
+
+
+def test_what_another_server_has_answered_with_the_leases_is_not_believed(prompt):
+    """It may not have been told yet what it lacks: it is looked for again, after that."""
+    prompt.guarded.drop_many(["a"])
+    prompt.put("a", "old")
+    prompt.tier.during = [prompt.tier.watch.notice]
+    leases, found = prompt.guarded.reserve_and_get(["a"])
+    assert (set(leases), found) == ({"a"}, None)
+    assert prompt.guarded.look(["a"]) == ({}, {})
+
+
+def test_a_tier_for_which_drops_wait_is_asked_step_by_step(prompt):
+    """The long way knows what may be asked apart from them."""
+    prompt.guarded.queue(Pending(keys=["a"]))
+    assert prompt.guarded.reserve_and_get(["a"]) is None
+    assert prompt.tier.calls == []
+
+
+def test_in_an_outage_nobody_is_granted_anything(prompt):
+    """As by `reserve_many`."""
+
+    def fail():
+        raise TierUnavailableError("away")
+
+    prompt.tier.during = [fail]
+    assert prompt.guarded.reserve_and_get(["a"]) == (None, None)
+
+
+def test_a_tier_that_cannot_do_both_at_once_is_asked_step_by_step(scene):
+    """Such as the table of PostgreSQL."""
+    assert scene.guarded.reserve_and_get(["a"]) is None
+    assert scene.tier.calls == []

@@ -282,6 +282,42 @@ class TestLeases:
         assert set(tier.reserve_many(["a", "b"])) == {"a", "b"}
         assert make_tier().reserve_many(["a", "b"]) == {}
 
+    def test_leases_and_what_is_there_after_them_take_one_round_trip(self, make_tier, manager, entry):
+        """Whoever has the lease knows what came before it; whoever has none knows what is there as well."""
+        tier, other = make_tier(through=(spy := Spy(manager))), make_tier()
+        other.put_many({"b": entry(2), "c": entry(3)})
+        theirs = other.reserve_many(["c"])
+        leases, found = tier.reserve_and_get(["a", "b"])
+        assert (set(leases), values(found)) == ({"a", "b"}, {"b": 2})
+        assert [name for name, *_ in spy.called] == ["execute_many"]
+        assert tier.fill_many({"a": entry(1)}, leases) == {"a"}
+        leases, found = tier.reserve_and_get(["c", "a"])
+        assert (set(leases), values(found)) == ({"a"}, {"a": 1, "c": 3})
+        assert other.extend_many(theirs) == {"c"}
+
+    def test_what_is_read_with_a_lease_is_read_after_it(self, make_tier, manager, entry):
+        """In the order of the commands: a fill that came between would have used the lease up."""
+        sent = []
+
+        def note(execute_many, commands, **options):
+            sent.extend(command[0] for command in commands)
+            return execute_many(commands, **options)
+
+        make_tier(through=Spy(manager, execute_many=note)).reserve_and_get(["a", "b"])
+        assert sent == [b"SET", b"SET", b"MGET"]
+
+    def test_a_reservation_with_a_look_sent_twice_is_granted(self, make_tier, manager, entry):
+        """As one without."""
+
+        def send_twice(execute_many, commands, **options):
+            execute_many(commands, **options)
+            return execute_many(commands, **options)
+
+        make_tier().put_many({"a": entry(1)})
+        manager.execute("RPUSH", "gc:v:{app:b}", "no text")
+        leases, found = make_tier(through=Spy(manager, execute_many=send_twice)).reserve_and_get(["a", "b"])
+        assert (set(leases), values(found)) == ({"a", "b"}, {"a": 1})
+
     def test_a_key_without_a_lease_is_not_filled(self, tier, entry):
         """Entries and leases need not name the same keys."""
         leases = tier.reserve_many(["a", "c"])
