@@ -19,8 +19,8 @@ class TierCounters:
     """What happened in one tier so far; each attribute is explained at `TierStats`."""
 
     __slots__ = (
-        "count_evictions", "drops", "errors", "evictions", "expired", "fills", "hits", "misses", "puts",
-        "refused_fills", "refused_sizes", "seconds", "stale", "undecodable", "unencodable",
+        "count_evictions", "drops", "errors", "evictions", "expired", "fills", "hits", "limited", "misses",
+        "puts", "refused_fills", "refused_sizes", "seconds", "stale", "undecodable", "unencodable",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -36,6 +36,7 @@ class TierCounters:
         self.count_evictions = 0
         self.expired = 0
         self.errors = 0
+        self.limited = 0
         self.undecodable = 0
         self.unencodable = 0
         self.seconds = 0.0
@@ -98,6 +99,7 @@ class TierStats(_Countable):
             there were too many bytes.
         expired: Entries removed because they were gone.
         errors: Calls that ended in an outage, or were not made because of one.
+        limited: Of the errors, calls that were not made because of `max_calls_per_second`.
         undecodable: Entries found damaged, forged, of another version or of another key.
         unencodable: Entries not stored because they could not be encoded.
         seconds: Time spent looking keys up; not measured in L1, whose hits are cheaper than a clock.
@@ -115,6 +117,7 @@ class TierStats(_Countable):
     count_evictions: int = 0
     expired: int = 0
     errors: int = 0
+    limited: int = 0
     undecodable: int = 0
     unencodable: int = 0
     seconds: Seconds = 0.0

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from greencache.backends.breaker import Breaker, BreakerState, OnChange
+from greencache.backends.rate_limit import RateLimit
 from greencache.backends.redis_cluster import RedisCluster
 from greencache.backends.redis_connection import Parser, require_parser
 from greencache.backends.redis_deployment import Deployment, Topology
@@ -50,6 +51,7 @@ class RedisManager:
         sleep: Waits between attempts; `time.sleep` by default.
         on_change: Is told when the server goes down, and when it is up again, and why.
         parser: Which of redis-py's parsers reads replies; "auto" is hiredis if that is installed.
+        max_calls_per_second: How many commands this process sends at most; more are refused here.
         server_settings: What a server is expected to have in `redis.conf`; `check` tells where it has not.
 
     Raises:
@@ -72,6 +74,7 @@ class RedisManager:
         sleep: Sleep | None = None,
         on_change: OnChange | None = None,
         parser: Parser = "auto",
+        max_calls_per_second: float | None = None,
         server_settings: Mapping[str, str] | None = None,
     ) -> None:
         require_positive(timeout=timeout, connect_timeout=connect_timeout, deadline=deadline)
@@ -92,6 +95,7 @@ class RedisManager:
             clock=self._clock,
             sleep=sleep,
             parser=parser,
+            limit=None if max_calls_per_second is None else RateLimit(max_calls_per_second, self._clock),
             expected=dict(server_settings or {}),
         )
         kind = RedisCluster if self._deployment.topology is Topology.CLUSTER else SingleServer

@@ -90,6 +90,8 @@ class RedisCluster:
             waits: Whether those on several keys wait until a slot that is being moved has been.
         """
         end = self._clock.now() + budget
+        if (limit := self._settings.limit) is not None:
+            commands = limit.admit(commands, self.label)
         if not self.map.slots.places:
             self.map.refresh(end)
         plans = [Plan(command, self.map.slots.places) for command in commands]

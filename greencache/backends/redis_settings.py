@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 
 from greencache.backends.breaker import Breaker
+from greencache.backends.rate_limit import RateLimit
 from greencache.backends.redis_address import RedisAddress
 from greencache.backends.redis_connection import GuardedConnection, Parser, new_connection
 from greencache.backends.redis_node import Guide, RedisNode
@@ -23,6 +24,7 @@ class NodeSettings:
     Args:
         timeout, connect_timeout, max_connections, retry, clock, sleep, parser: As of `RedisManager`.
         expected: The `server_settings` of `RedisManager`.
+        limit: Turns commands away when there are too many of them.
     """
 
     timeout: Seconds
@@ -33,6 +35,7 @@ class NodeSettings:
     sleep: Sleep | None
     parser: Parser
     expected: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    limit: RateLimit | None = None
 
     def connection(self, address: RedisAddress) -> GuardedConnection:
         """Return a connection that will be opened by its first exchange."""

@@ -67,6 +67,7 @@ class SingleServer:
 
     def execute(self, command: Sequence[Argument], budget: Seconds, *, repeatable: bool) -> Any:
         """Return the reply to a command; an error reply that tells of no outage is one of our errors."""
+        self._admitted([command])
         return self.node.exchange(pack(command), 1, budget, repeatable=repeatable)[0]
 
     def execute_many(
@@ -81,7 +82,7 @@ class SingleServer:
         now = self._settings.clock.now
         end = now() + budget
         replies: list[Any] = []
-        for packed, count in pack_batches(commands):
+        for packed, count in pack_batches(self._admitted(commands)):
             replies += self.node.exchange(packed, count, end - now(), repeatable=repeatable)
         return replies
 
@@ -110,6 +111,10 @@ class SingleServer:
         if self.news is not None:
             self.news.close()
         self.node.close()
+
+    def _admitted(self, commands: Iterable[Sequence[Argument]]) -> Iterable[Sequence[Argument]]:
+        limit = self._settings.limit
+        return commands if limit is None else limit.admit(commands, self.label)
 
     def _doubt(self, _: Exception) -> None:
         if self.news is not None:

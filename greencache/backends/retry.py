@@ -17,7 +17,15 @@ from greencache.clock import Clock
 from greencache.errors import ConfigurationError, TierUnavailableError
 from greencache.typing import Seconds
 
-__all__ = ["MovingSlotError", "RefusedError", "RetryPolicy", "Sleep", "TransientError", "retry_after"]
+__all__ = [
+    "MovingSlotError",
+    "RateLimitedError",
+    "RefusedError",
+    "RetryPolicy",
+    "Sleep",
+    "TransientError",
+    "retry_after",
+]
 
 T = TypeVar("T")
 Sleep = Callable[[Seconds], None]
@@ -44,6 +52,10 @@ class RefusedError(TierUnavailableError):
     """Refused though the server is not down: no memory left, a replica, no permission, no connection free."""
 
     is_outage = False
+
+
+class RateLimitedError(RefusedError):
+    """Not sent: this process has asked often enough for now."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ def redis_manager_of(config: RedisConfig, clock: Clock) -> RedisManager:
         max_connections=config.max_connections,
         username=config.username,
         password=_password_of(config),
+        max_calls_per_second=config.max_calls_per_second,
         server_settings=server.as_directives(config.topology) if server.compare else None,
         **connection_of(config, clock),
     )

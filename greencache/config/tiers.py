@@ -113,6 +113,7 @@ class RedisConfig(ServerConfig):
     sentinel_username: str | None = None
     sentinel_password: SecretStr | None = None
     sentinel_password_file: Path | None = Field(default=None, exclude=True)
+    max_calls_per_second: Annotated[float, Field(ge=1)] | None = None
     size: Size = 100_000_000
     server: RedisServerConfig = RedisServerConfig()
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from greencache.backends.retry import RateLimitedError
 from greencache.clock import Clock
 from greencache.errors import ServerReplyError, TierUnavailableError
 from greencache.events import Event, EventKind, Recorder
@@ -142,6 +143,7 @@ class Guard:
             answer = call()
         except (TierUnavailableError, ServerReplyError) as error:
             self.counters.errors += 1
+            self.counters.limited += isinstance(error, RateLimitedError)
             is_outage = getattr(error, "is_outage", False)
             self._is_refusing = not is_outage
             if self.is_up and is_outage:
