@@ -57,7 +57,8 @@ def main(url: str, parser: str) -> dict[str, int]:
     gevent.joinall(readers)
     for number in range(KEYS):
         counts["wrong"] += manager.execute("GET", f"key:{number}") != f"value:{number}".encode()
-    return counts | {"slots": len(manager.pools[0]), "idle": len(manager.pools[0]._idle)}
+    pools = manager.pools
+    return counts | {"slots": sum(map(len, pools)), "idle": sum(len(pool._idle) for pool in pools)}
 
 
 if __name__ == "__main__":

@@ -28,9 +28,15 @@ def run(*arguments):
     return json.loads(done.stdout)
 
 
-def test_no_greenlet_reads_a_value_of_another_key(redis_url, parser):
+@pytest.fixture(params=["redis_url", "redis_sentinel_url", "redis_cluster_url"])
+def url(request):
+    """Each topology, empty."""
+    return request.getfixturevalue(request.param)
+
+
+def test_no_greenlet_reads_a_value_of_another_key(url, parser):
     """20 greenlets, 5 % of their calls cut off by a `gevent.Timeout`, and now and then one is killed."""
-    counts = run(redis_url, parser)
+    counts = run(url, parser)
     assert counts["wrong"] == 0
     assert counts["reads"] > 2_000
     assert counts["cut"] > 0

@@ -52,6 +52,7 @@ SCENARIOS = {
     "31": "scripts not permitted",
     "32": "scripts forgotten",
     "33": "wrong server on the port",
+    "34": "TLS: expired, wrong host, downgraded",
     "35": "DNS changes or fails",
     "36": "primary killed",
     "37": "primary hangs",
