@@ -13,6 +13,8 @@ _UNDEFINED = ("42P01", "3F000")
 """SQLSTATE of a missing table, and of a missing schema."""
 _ROLLBACK = "40"
 """The class of SQLSTATE for transactions that had to give way to others."""
+_UNPREPARED = ("26000", "42P05")
+"""SQLSTATE of a prepared statement that is not there, and of one that is there already."""
 _OUTAGES = ("08", "53", "57", "58", "XX")
 """Classes that say something of the server, not of the statement: connection, resources, intervention,
 system, internal."""
@@ -55,7 +57,7 @@ def translated(
         connection: The connection that the call had got; `None` if it got none.
     """
     reason = " ".join(str(error).split()) or type(error).__name__
-    message = f"PostgreSQL at {where}: {reason}"
+    message = f"PostgreSQL at {where}: {reason}{_advice(error)}"
     if connection is None:
         return TransientError(message, may_have_run=False)
     state = error.sqlstate or ""
@@ -66,3 +68,10 @@ def translated(
     if state[:2] in _OUTAGES:
         return TransientError(message, may_have_run=True)
     return StatementRefusedError(message, state)
+
+
+def _advice(error: psycopg.Error) -> str:
+    """Return what to do about an error by which a pooler makes itself known; mostly nothing."""
+    if error.sqlstate in _UNPREPARED or "unsupported startup parameter" in str(error):
+        return "; behind PgBouncer, set pooled to true for this tier, or give the server's own address"
+    return ""

@@ -144,7 +144,8 @@ class Builder:
         manager = self._postgres = PostgresManager(
             address_of(config),
             timeout=config.deadline,
-            statement_timeout=config.timeout,
+            statement_timeout=None if config.pooled else config.timeout,
+            prepare_threshold=None if config.pooled else 5,
             max_connections=config.max_connections,
             schema=config.schema_name,
             **connection_of(config, self._clock),

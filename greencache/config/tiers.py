@@ -165,6 +165,7 @@ class L4Config(ServerConfig):
     listen: bool = True
     poll_interval: Duration = 1.0
     snapshot_window: Duration = 300.0
+    pooled: bool = False
 
     @property
     def address(self) -> PostgresUrl | None:

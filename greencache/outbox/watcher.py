@@ -31,7 +31,15 @@ class TableWatcher:
     ) -> None:
         if isinstance(database, str):
             # Whoever installs triggers waits for others, and is no request that somebody waits for.
-            database = PostgresManager(database, schema=schema, timeout=10.0, max_connections=2)
+            # Nor does it prepare anything, or send options, which poolers know nothing of.
+            database = PostgresManager(
+                database,
+                schema=schema,
+                timeout=10.0,
+                max_connections=2,
+                statement_timeout=None,
+                prepare_threshold=None,
+            )
         self.namespace = check_namespace(namespace)
         self._manager = database
         self._tables = WatchedTables(database)
