@@ -15,6 +15,8 @@ _ROLLBACK = "40"
 """The class of SQLSTATE for transactions that had to give way to others."""
 _UNPREPARED = ("26000", "42P05")
 """SQLSTATE of a prepared statement that is not there, and of one that is there already."""
+_DISK_FULL = "53100"
+"""What is there can still be read."""
 _OUTAGES = ("08", "53", "57", "58", "XX")
 """Classes that say something of the server, not of the statement: connection, resources, intervention,
 system, internal."""
@@ -65,7 +67,7 @@ def translated(
         return TransientError(message, may_have_run=True)
     if connection.closed or state[:2] == _ROLLBACK:
         return ConnectionLostError(message, may_have_run=True)
-    if state[:2] in _OUTAGES:
+    if state[:2] in _OUTAGES and state != _DISK_FULL:
         return TransientError(message, may_have_run=True)
     return StatementRefusedError(message, state)
 

@@ -89,12 +89,23 @@ SCENARIOS = {
     "73": "big values",
     "74": "cold start, slow source",
     "75": "loader asks for its own key",
+    "82": "the database stops at once",
+    "83": "a backend hangs",
+    "84": "all connections are ended",
+    "85": "a view is not as described",
+    "86": "a refresh is blocked",
+    "87": "many refreshers",
+    "88": "refreshes without end",
     "89": "the database's listener dies",
+    "91": "the pool is exhausted",
+    "92": "the database's disk is full",
+    "99": "SQL in names, keys and patterns",
     "DB": "invalidation by the database",
 }
 """In the order of the table; P: a promise as a figure, a number: a scenario."""
 
 NOT_MEASURED = {
+    "92": "needs root on Linux, to mount a file system of its own that can be full",
     "61": "every order of steps is explored: tests/protocol, tests/properties",
 }
 """For a scenario that has no figure here, why."""
