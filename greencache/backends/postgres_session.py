@@ -56,13 +56,15 @@ class PostgresSession:
 
     @contextlib.contextmanager
     def transaction(self, timeout: Seconds) -> Iterator[None]:
-        """Do what is in the block together or not at all.
+        """Do what is in the block together or not at all; each statement sees what was committed before it.
 
         Args:
             timeout: Seconds that a statement takes at most.
         """
         try:
             with self._connection.transaction():
+                # First, or it is refused; the database's default may be stricter.
+                self.execute(b"set transaction isolation level read committed")
                 milliseconds = str(max(1, round(timeout * 1000)))
                 self.fetch(b"select set_config('statement_timeout', %s, true)", [milliseconds])
                 yield

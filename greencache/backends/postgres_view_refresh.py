@@ -21,7 +21,6 @@ from greencache.typing import UNSET, Key, Seconds, Unset
 __all__ = ["Refresh", "ViewReader", "ViewRefresher"]
 
 _LOCK: Final = "greencache view "
-_READ_COMMITTED: Final = b"set transaction isolation level read committed"
 _TRY_LOCK: Final = b"select pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
 _LIMITS: Final = b"""
 select set_config('lock_timeout', %s, true), set_config('idle_in_transaction_session_timeout', '10s', true)
@@ -180,7 +179,6 @@ class ViewRefresher:
         self._manager.ensure_schema()
         with alone(self._manager, timeout) as session:
             with session.transaction(timeout):
-                session.execute(_READ_COMMITTED)
                 [(is_ours,)] = session.fetch(_TRY_LOCK, [self._lock])
                 if not is_ours or (last is not UNSET and self._begin(session).last != last):
                     return Refresh(is_done=False)

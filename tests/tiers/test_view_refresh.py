@@ -4,6 +4,7 @@ import threading
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from greencache import CacheManager, RefreshPolicy, ViewSpec
 from greencache.backends.postgres import PostgresManager
@@ -44,9 +45,10 @@ def make_tier(postgres_url, database):
     """Make tiers that have installed their views."""
     managers = []
 
-    def make(*specs, namespace="test", recorder=None, **options):
+    def make(*specs, namespace="test", recorder=None, connecting=None, **options):
         # The tests' user is called as our schema is, and would find that first.
-        manager = PostgresManager(postgres_url + "?options=-csearch_path%3Dpublic", timeout=5)
+        url = postgres_url + "?options=-csearch_path%3Dpublic"
+        manager = PostgresManager(url, timeout=5, **(connecting or {}))
         managers.append(manager)
         tier = ViewTier(
             manager,
@@ -170,6 +172,17 @@ def test_every_refresh_is_on_record(make_tier, database):
     )
     tier.refresh("factor")
     assert database.execute("select count(*) from greencache.view_history").fetchone() == (100,)
+
+
+def test_a_database_that_is_stricter_by_default_changes_nothing(make_tier, database):
+    """Each statement of a refresh must see what was committed before it."""
+    name = sql.Identifier(database.info.dbname)
+    strict = sql.SQL("alter database {} set default_transaction_isolation = 'serializable'")
+    database.execute(strict.format(name))
+    tier = make_tier(connecting={"statement_timeout": None})
+    database.execute("update source set amount = 9 where region = 'AT'")
+    tier.drop_many(["factor:AT:2020"])
+    assert (tier.refresh("factor").changed, values(tier, "factor:AT:2020")) == (1, {"factor:AT:2020": 9})
 
 
 # -- through the whole cache ---------------------------------------------------------------------------
