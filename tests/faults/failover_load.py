@@ -77,6 +77,18 @@ class FailoverLoad:
         """Return the seconds of the longest read that ended after a moment."""
         return max(took for began, took in list(self.calls) if began + took >= moment)
 
+    def longest_call_on(self, machine, moment):
+        """Return the same, as on a machine that nobody else uses.
+
+        Args:
+            machine: Its `Metronome`.
+            moment: Since when.
+        """
+        calls = [(began, began + took) for began, took in list(self.calls) if began + took >= moment]
+        # The longest ones only: each is looked up among all pauses.
+        calls.sort(key=lambda call: call[0] - call[1])
+        return max(machine.without_pauses(*call) for call in calls[:200])
+
     def _read(self, number):
         cache, is_own = (self._own, True) if number % 2 else (self._other, False)
         keys = itertools.cycle(self._keys[number:] + self._keys[:number])

@@ -16,11 +16,13 @@ from greencache.testing.proxy import TcpProxy
 from tests.faults.failover_load import FailoverLoad
 from tests.faults.figures import only_in_a_long_run
 from tests.faults.stock_readers import StockReaders, stock_client
+from tests.faults.stopwatch import Metronome
 
 __all__ = ["DEADLINE", "TIMEOUT", "Fault", "Rig", "Suffered", "parameters", "suffer"]
 
 TIMEOUT, DEADLINE = 0.3, 1.0
 """Seconds that a server may take for one answer, and that a call of a tier may take with all its attempts."""
+LEASE_TTL = 1.0
 _GRACE = 1.0
 """Seconds that a read may take beyond its deadlines, for what a busy machine may need."""
 
@@ -73,7 +75,9 @@ class Rig:
 
     def cache(self):
         """Return a cache over the server alone, without L1, so that every read is one of the server."""
-        l3 = {"url": self.urls[0], "timeout": TIMEOUT, "deadline": DEADLINE, "connect_timeout": TIMEOUT}
+        # A server that takes no writes does not let go of leases either: others wait until they end.
+        times = {"timeout": TIMEOUT, "deadline": DEADLINE, "connect_timeout": TIMEOUT, "lease_ttl": LEASE_TTL}
+        l3 = {"url": self.urls[0]} | times
         config = CacheConfig.model_validate({"namespace": "rig", "l1": {"enabled": False}, "l3": l3})
         cache = CacheManager.from_config(config, recorder=self.notes)
         return self.stack.enter_context(cache).initialize(strict=True)
@@ -177,6 +181,7 @@ class Suffered(NamedTuple):
         harmed: When the fault began.
         healed: When it ended.
         connects: How many connections caches and stock redis-py have opened meanwhile, through proxies.
+        machine: Knows for how long all of them were kept from running.
     """
 
     load: FailoverLoad
@@ -184,12 +189,13 @@ class Suffered(NamedTuple):
     harmed: float
     healed: float
     connects: list
+    machine: Metronome
 
 
 def suffer(rig, figure, is_long):
     """Let a fault come and go under load, note what came of it, and return that."""
     fault, load = rig.fault, FailoverLoad(rig.cache(), rig.cache())
-    with load, rig.stock() as stock:
+    with Metronome() as machine, load, rig.stock() as stock:
         wait_until(lambda: len(load.hits) > 20 and stock.found, deadline=30, reason="keys are found")
         harmed, before = time.monotonic(), rig.connects()
         fault.harm(rig)
@@ -202,7 +208,7 @@ def suffer(rig, figure, is_long):
         if is_long:  # stock redis-py may take longer, and is waited for just that long
             with contextlib.suppress(AssertionError):
                 wait_until(lambda: stock.found_again(healed), deadline=5, reason="stock redis-py is back")
-    suffered = Suffered(load, stock, harmed, healed, connects)
+    suffered = Suffered(load, stock, harmed, healed, connects, machine)
     _note(figure, fault, suffered)
     _note_stock(figure, fault, suffered)
     if rig.proxies:
@@ -219,10 +225,13 @@ def _note(figure, fault, suffered):
     figure(scenario, f"{how}: wrong values", len(load.wrong), "reads", "== 0", **made)
     figure(scenario, f"{how}: errors", len(load.errors), "reads", "== 0", seen=load.errors[:3])
     figure(scenario, f"{how}: stale reads", len(load.stale), "reads", "== 0", seen=load.stale[:5])
-    longest = load.longest_call(suffered.harmed)
-    figure(scenario, f"{how}: longest read", longest, "s", f"<= {3 * DEADLINE + _GRACE}")
-    figure(scenario, f"{how}: longest time without hits", load.longest_gap(suffered.harmed), "s")
-    figure(scenario, f"{how}: hits return after", load.hits_again(suffered.healed), "s", f"<= {fault.back}")
+    machine, harmed, healed = suffered.machine, suffered.harmed, suffered.healed
+    seen, longest = load.longest_call(harmed), load.longest_call_on(machine, harmed)
+    figure(scenario, f"{how}: longest read", longest, "s", f"<= {3 * DEADLINE + _GRACE}", with_pauses=seen)
+    figure(scenario, f"{how}: longest time without hits", load.longest_gap(harmed), "s")
+    again = load.hits_again(healed)
+    back = machine.without_pauses(healed, healed + again)
+    figure(scenario, f"{how}: hits return after", back, "s", f"<= {fault.back}", with_pauses=again)
 
 
 def _note_stock(figure, fault, suffered):

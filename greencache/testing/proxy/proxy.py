@@ -201,9 +201,9 @@ class TcpProxy:
                     hang_up(client, RST)
                     continue
                 link = Link(self, client)
-                with self._lock:
+                with self._lock:  # who finds a link may join it, so it has been started
                     self._links.add(link)
-                link.start()
+                    link.start()
 
     def _let_go(self) -> None:
         """In a forked child: our copies of the sockets would keep connections open that the parent ends."""
