@@ -15,14 +15,14 @@ import pytest
 
 from tests.faults.interrupted_client import fill
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3_000)]
 
 FOLDER = pathlib.Path(__file__).parent
 ROOT = FOLDER.parents[1]
-LONG, SHORTEST = (78_000, 8_000, 90), (1_000, 100, 5)
-"""Reads and interrupts at least, and seconds at most, of a script."""
-LONGEST_STOCK = 12.0
-"""Seconds after which a process of the stock client counts as hung."""
+LONG, SHORTEST = (78_000, 8_000, 300), (1_000, 100, 5)
+"""Reads and interrupts at least, and seconds at most, of a script; it takes some 15 s of an idle machine."""
+HUNG = 45.0
+"""Seconds beyond its time after which a script counts as hung."""
 
 
 class Way(NamedTuple):
@@ -49,7 +49,7 @@ SHORT = {"plain": WAYS, "sentinel": WAYS[:1], "cluster": WAYS[2:3]}
 """What of this a short run does; scenario 1 is about Sentinel, which is where stock redis-py fails."""
 
 
-def run(way, client, url, *limits, longest):
+def run(way, client, url, *limits):
     """Run a script in a process of its own, and return what it has counted, or how it has died."""
     if way.needs:
         pytest.importorskip(way.needs)
@@ -58,10 +58,10 @@ def run(way, client, url, *limits, longest):
     try:
         done = subprocess.run(
             [*command, *map(str, limits)],
-            env=environment, capture_output=True, text=True, check=False, timeout=longest,
+            env=environment, capture_output=True, text=True, check=False, timeout=limits[-1] + HUNG,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return {"died": "hung"}
+        return {"died": "being killed, since it hung"}
     if done.returncode:
         return {"died": _cause_of(done.returncode), "said": done.stderr[-2_000:]}
     return json.loads(done.stdout)
@@ -98,7 +98,7 @@ def test_no_read_takes_a_reply_of_another_key(urls, figure, is_long):
 
     def run_one(topology, way):
         limits = LONG if is_long and way.name != "handshake" else SHORTEST
-        return run(way, "greencache", urls(topology), *limits, longest=120)
+        return run(way, "greencache", urls(topology), *limits)
 
     with concurrent.futures.ThreadPoolExecutor(2 if is_long else 1) as pool:
         results = list(pool.map(lambda each: run_one(*each), chosen))
@@ -124,10 +124,10 @@ def test_what_stock_redis_py_reads_then(urls, figure, is_long):
     for way in WAYS if is_long else [each for each in WAYS if each.scenario in {"1", "6"}]:
         topology = topologies.get(way.scenario, "plain")
         limits = (10_000, 1_000, 6) if is_long else (1_000, 100, 2)
-        counts = run(way, "stock", urls(topology), *limits, longest=LONGEST_STOCK)
+        counts = run(way, "stock", urls(topology), *limits)
         name = f"stock redis-py, {topology}, {way.name}"
         if "died" in counts:
-            figure(way.scenario, f"{name}: its process {counts['died']}", 1, "processes", **counts)
+            figure(way.scenario, f"{name}: its process ended by {counts['died']}", 1, "processes", **counts)
             continue
         wrong = counts["wrong"] + counts["wrong_afterwards"]
         figure(way.scenario, f"{name}: wrong values", wrong, "reads", **counts)

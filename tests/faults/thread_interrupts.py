@@ -137,7 +137,7 @@ def run_handshakes(reader, proxy, quota):
 
 def main(client, url, way, parser, *limits):
     """Return the counts of readers that are interrupted until enough is done."""
-    faulthandler.dump_traceback_later(float(limits[-1]) + 10, exit=True)
+    faulthandler.dump_traceback_later(float(limits[-1]) + 40, exit=True)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
     quota = Quota(*limits)
     if way == "handshake":
