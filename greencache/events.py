@@ -13,6 +13,7 @@ class EventKind(enum.StrEnum):
     """What happened. A hit is no event: nothing is recorded on the hot path."""
 
     TIER_DOWN = "tier_down"
+    TIER_DEGRADED = "tier_degraded"
     TIER_UP = "tier_up"
     UNDECODABLE = "undecodable"
     TOO_LARGE = "too_large"

@@ -18,6 +18,7 @@ _LEVELS: Final = ("debug", "info", "warning", "error")
 
 _LEVEL_OF: Final[Mapping[EventKind, str]] = {
     EventKind.TIER_DOWN: "warning",
+    EventKind.TIER_DEGRADED: "warning",
     EventKind.TIER_UP: "info",
     EventKind.UNDECODABLE: "warning",
     EventKind.TOO_LARGE: "info",

@@ -1,4 +1,4 @@
-"""A circuit breaker: after some failures in a row nobody waits for a dead server any more.
+"""A circuit breaker: after some failures in a row, or some time, nobody waits for a dead server any more.
 
 Closed, every call passes. Open, none does, until its wait is over; then one caller passes as a probe while
 the others are still turned away (half-open), and what the probe finds decides. M. Nygard, Release It!, 2007.
@@ -35,6 +35,7 @@ class _Status(NamedTuple):
 
     state: BreakerState
     failures: int = 0
+    spent: Seconds = 0.0
     wait: Seconds = 0.0
     due: Seconds = 0.0
     prober: int = 0
@@ -49,6 +50,8 @@ class Breaker:
 
     Args:
         failures: How many in a row open it.
+        patience: Seconds that such failures may take together: beyond these, fewer of them open it. One call
+            to a server that hangs can cost its whole time-out, and nobody is to pay that several times.
         reset_after: Seconds from opening to the first probe; doubled by each probe that fails.
         max_reset_after: Seconds between two probes at most.
         probe_timeout: Seconds after which a probe that has reported nothing is replaced by another.
@@ -60,6 +63,7 @@ class Breaker:
         self,
         failures: int = 5,
         *,
+        patience: Seconds = 2.0,
         reset_after: Seconds = 1.0,
         max_reset_after: Seconds = 5.0,
         probe_timeout: Seconds = 10.0,
@@ -68,10 +72,12 @@ class Breaker:
     ) -> None:
         if failures < 1:
             raise ConfigurationError(f"expected failures of 1 or more, got {failures!r}")
-        for name, value in (("reset_after", reset_after), ("probe_timeout", probe_timeout)):
+        times = {"patience": patience, "reset_after": reset_after, "probe_timeout": probe_timeout}
+        for name, value in times.items():
             if not (math.isfinite(value) and value > 0):
                 raise ConfigurationError(f"expected {name} as a positive number of seconds, got {value!r}")
         self._threshold = failures
+        self._patience = patience
         self._reset_after = reset_after
         self._max_reset_after = max(reset_after, max_reset_after)
         self._probe_timeout = probe_timeout
@@ -106,6 +112,11 @@ class Breaker:
     def reason(self) -> str:
         """The last failure since it was closed; empty while there was none."""
         return self._status.reason
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the last call got its answer, or there was none."""
+        return self._status is _SOUND or not self._status.reason
 
     @property
     def next_probe_in(self) -> Seconds:
@@ -148,14 +159,14 @@ class Breaker:
                 self._changes.append((True, "a probe was answered"))
         self._report()
 
-    def record_failure(self, reason: str = "") -> None:
-        """Report that an allowed call failed, and why."""
+    def record_failure(self, reason: str = "", spent: Seconds = 0.0) -> None:
+        """Report that an allowed call failed, why, and after how many seconds."""
         with self._lock:
             status = self._status
             if status.state is BreakerState.CLOSED:
-                failures = status.failures + 1
-                self._status = status._replace(failures=failures, reason=reason)
-                if failures >= self._threshold:
+                failures, total = status.failures + 1, status.spent + spent
+                self._status = status._replace(failures=failures, spent=total, reason=reason)
+                if failures >= self._threshold or total >= self._patience:
                     self._open(failures, self._reset_after, reason)
                     self._changes.append((False, reason))
             elif self._is_mine(status):
@@ -174,6 +185,7 @@ class Breaker:
         """Return a closed one of the same settings, which tells the same callables."""
         breaker = Breaker(
             self._threshold,
+            patience=self._patience,
             reset_after=self._reset_after,
             max_reset_after=self._max_reset_after,
             probe_timeout=self._probe_timeout,
@@ -192,7 +204,7 @@ class Breaker:
 
     def _open(self, failures: int, wait: Seconds, reason: str) -> None:
         due = self._clock.now() + wait
-        self._status = _Status(BreakerState.OPEN, failures, wait, due, reason=reason)
+        self._status = _Status(BreakerState.OPEN, failures, wait=wait, due=due, reason=reason)
 
     @staticmethod
     def _is_mine(status: _Status) -> bool:

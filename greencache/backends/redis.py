@@ -1,7 +1,6 @@
 """The only door to Redis."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 from greencache.backends.breaker import Breaker, BreakerState, OnChange
@@ -15,7 +14,6 @@ from greencache.backends.redis_login import Password
 from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import Argument
 from greencache.backends.redis_report import AppliedSetting, RedisHealth
-from greencache.backends.redis_scan import scan_node
 from greencache.backends.redis_scripts import Apart, ScriptCall, ScriptRunner
 from greencache.backends.redis_settings import NodeSettings, require_positive
 from greencache.backends.redis_single import SingleServer
@@ -39,7 +37,7 @@ class RedisManager:
             redis+sentinel://[user:password@]host[:port],…/service[/db], nodes of a Cluster as
             redis+cluster://[user:password@]host[:port],…; rediss for redis means TLS.
         timeout: Seconds for one attempt, from the first byte sent to the last one read.
-        connect_timeout: Seconds for connecting and logging in, within `timeout`.
+        connect_timeout: Seconds for connecting and logging in, or trying if it is back, within `timeout`.
         deadline: Seconds for a call with all its attempts, unless the call says otherwise.
         max_connections: How many are open at once; who wants one more waits, until the call's deadline.
         retry: How often, and after which waits, a failed attempt is repeated.
@@ -108,9 +106,7 @@ class RedisManager:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -137,6 +133,10 @@ class RedisManager:
     def watch(self) -> ServerWatch:
         """Notices that another server answers at the address, on any connection."""
         return self._servers.watch
+
+    def is_answering(self, key: bytes | None = None) -> bool:
+        """Return whether the server that has a key, or else each, has answered when it was last asked."""
+        return self._servers.is_whole if key is None else self._servers.is_answering(key)
 
     @property
     def state(self) -> BreakerState:
@@ -253,10 +253,9 @@ class RedisManager:
             count: About how many keys the server looks at for one batch.
 
         Raises:
-            TierUnavailableError: As for `execute`, at any batch.
+            TierUnavailableError: As for `execute`, at any batch; not all keys were looked at then.
         """
-        for node in self._servers.primaries(self._deadline):
-            yield from scan_node(node, match, count, self._deadline)
+        yield from self._servers.scan(match, count, self._deadline)
 
     def await_replica(self, mark: Argument, timeout: Seconds) -> bool:
         """Return whether a replica has all that was written so far, waiting for it; raises as `execute` does.

@@ -2,13 +2,14 @@
 
 import contextlib
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from greencache.backends.breaker import Breaker, BreakerState
 from greencache.backends.redis_cluster_health import ask_cluster
 from greencache.backends.redis_cluster_map import ClusterMap
 from greencache.backends.redis_cluster_round import ClusterRound
+from greencache.backends.redis_cluster_scan import ClusterScan
 from greencache.backends.redis_connection import GuardedConnection
 from greencache.backends.redis_deployment import Deployment
 from greencache.backends.redis_drift import SettingsCheck
@@ -63,6 +64,21 @@ class RedisCluster:
         """Closed while any node may be asked."""
         states = {node.breaker.state for node in self.map.nodes()} or {BreakerState.CLOSED}
         return min(states, key=list(BreakerState).index)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all slots have an owner, and each of these has answered when it was last asked."""
+        return self.map.slots.is_whole and all(node.breaker.is_sound for node in self.map.nodes())
+
+    def is_answering(self, key: bytes) -> bool:
+        """Return whether the owner of a key has answered when it was last asked."""
+        place = self.map.slots.owners[slot_of(key)]
+        return place is not None and self.map.node(place).breaker.is_sound
+
+    def scan(self, match: str | bytes, count: int, budget: Seconds) -> Iterator[list[bytes]]:
+        """Yield the keys of all nodes that match a pattern, batch by batch, each in so many seconds."""
+        places = [(node.address.host, node.address.port) for node in self.primaries(budget)]
+        return ClusterScan(self.map.node, match, count, budget).run(places)
 
     def primaries(self, budget: Seconds) -> Sequence[RedisNode]:
         """Return the nodes that have keys; raises as `ClusterMap.refresh` does."""

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from greencache.backends.redis_cluster_map import ClusterMap
 from greencache.backends.redis_errors import concerns_slot, explain_reply, redirect_of
-from greencache.backends.redis_exchange import Exchange
+from greencache.backends.redis_exchange import GRACE, Exchange
 from greencache.backends.redis_node import RedisNode
 from greencache.backends.redis_protocol import BATCH_BYTES, BATCH_COMMANDS, pack
 from greencache.backends.redis_routing import Part
@@ -20,8 +20,6 @@ from greencache.typing import Seconds
 __all__ = ["ClusterRound"]
 
 _ASKING = pack(["ASKING"])
-_GRACE: Seconds = 0.02
-"""For replies that are there already when the time is up, since another node has used it all."""
 
 Batch: TypeAlias = tuple[bytes, list[Part]]
 
@@ -93,7 +91,7 @@ class ClusterRound:
         try:
             for place, (packed, batch) in wave:
                 count = sum(1 if part.asked_at is None else 2 for part in batch)
-                item = (Exchange(self._map.node(place), packed, count), place, batch)
+                item = (Exchange(self._map.node(place), packed, count, self._clock.now), place, batch)
                 exchanges.append(item)
                 if self._send(*item):
                     sent.append(item)
@@ -113,7 +111,7 @@ class ClusterRound:
 
     def _receive(self, exchange: Exchange, place: Place, batch: list[Part]) -> None:
         try:
-            replies = iter(exchange.receive(max(self._end, self._clock.now() + _GRACE)))
+            replies = iter(exchange.receive(max(self._end, self._clock.now() + GRACE)))
         except TierUnavailableError as error:
             self._fail(place, batch, error)
             return

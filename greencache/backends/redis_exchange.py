@@ -1,5 +1,6 @@
 """One batch on its way to one node: written first and read later, so that several nodes work at once."""
 
+from collections.abc import Callable
 from typing import Any
 
 from greencache.backends.redis_connection import GuardedConnection
@@ -9,7 +10,10 @@ from greencache.backends.retry import RefusedError
 from greencache.errors import GreencacheError, TierUnavailableError
 from greencache.typing import Seconds
 
-__all__ = ["Exchange"]
+__all__ = ["GRACE", "Exchange"]
+
+GRACE: Seconds = 0.02
+"""For replies that are there already when the time is up, since another node has used it all."""
 
 
 class Exchange:
@@ -19,16 +23,19 @@ class Exchange:
         node: Who is to run them.
         packed: The commands as bytes.
         count: How many they are.
+        now: Reads the clock.
     """
 
-    __slots__ = ("_connection", "_count", "_is_reported", "_packed", "node")
+    __slots__ = ("_began", "_connection", "_count", "_is_reported", "_limit", "_now", "_packed", "node")
 
-    def __init__(self, node: RedisNode, packed: bytes, count: int) -> None:
+    def __init__(self, node: RedisNode, packed: bytes, count: int, now: Callable[[], Seconds]) -> None:
         self.node = node
         self._packed = packed
         self._count = count
         self._connection: GuardedConnection | None = None
         self._is_reported = True
+        self._now = now
+        self._began = self._limit = 0.0
 
     def send(self, end: Seconds) -> None:
         """Write them.
@@ -39,11 +46,13 @@ class Exchange:
         Raises:
             TierUnavailableError: Not written, or not as a whole; or the node's breaker is open.
         """
-        self.node.admit()
+        limit = self.node.admit()
         self._is_reported = False
+        self._began = self._now()
+        self._limit = self._began + limit
         try:
             self._connection = self.node.pool.acquire(end)
-            self._connection.send(self._packed, end)
+            self._connection.send(self._packed, min(end, self._limit))
         except RefusedError:
             raise
         except FOREIGN_ERRORS as error:
@@ -65,7 +74,7 @@ class Exchange:
         connection = self._connection
         assert connection is not None  # noqa: S101 -- it was sent
         try:
-            replies = connection.receive(self._count, end)
+            replies = connection.receive(self._count, min(end, max(self._limit, self._now() + GRACE)))
         except FOREIGN_ERRORS as error:
             fault = self._explain(error)
         else:
@@ -78,7 +87,7 @@ class Exchange:
         if outage is None:
             self.node.breaker.record_success()
         else:
-            self.node.breaker.record_failure(str(outage))
+            self.node.breaker.record_failure(str(outage), self._now() - self._began)
 
     def close(self) -> None:
         """Give the connection back; a dirty one is not used again."""

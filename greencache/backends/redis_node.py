@@ -49,6 +49,8 @@ class RedisNode:
         connect: Makes a connection to it without opening it.
         max_connections: How many may be alive at once.
         timeout: Seconds for one attempt.
+        probe_timeout: Seconds for an attempt while the breaker is open: who tries whether a server that has
+            hung is back does not wait as long as one who expects an answer.
         retry: How often a failed attempt is repeated.
         breaker: Turns calls away while the server is down.
         clock: Tells the time.
@@ -63,6 +65,7 @@ class RedisNode:
         *,
         max_connections: int,
         timeout: Seconds,
+        probe_timeout: Seconds,
         retry: RetryPolicy,
         breaker: Breaker,
         clock: Clock,
@@ -77,6 +80,7 @@ class RedisNode:
         self._pool = ConnectionPool(self.new_connection, max_connections, address.label, clock)
         self.watch = ServerWatch(self._pool.renew)
         self._timeout = timeout
+        self._probe_timeout = min(timeout, probe_timeout)
         self._retry = retry
         self._clock = clock
         self._now = clock.now
@@ -173,8 +177,8 @@ class RedisNode:
                 raise reply
         return bool(replies[1] >= 1)
 
-    def admit(self) -> None:
-        """Let a call pass, which then tells the breaker what came of it.
+    def admit(self) -> Seconds:
+        """Let a call pass, which then tells the breaker what came of it, and return how long it may take.
 
         Raises:
             TierUnavailableError: The breaker is open.
@@ -185,6 +189,7 @@ class RedisNode:
                 f"Redis {self.address.label} is left alone for another {breaker.next_probe_in:.1f} s "
                 f"(circuit breaker {breaker.state}): {breaker.reason}"
             )
+        return self._probe_timeout if breaker.is_open else self._timeout
 
     def attempt_once(self, packed: bytes, count: int, deadline: Seconds) -> list[Any]:
         """Do the same in one attempt that neither asks the breaker nor tells it."""
@@ -218,14 +223,15 @@ class RedisNode:
 
     def _attempt(self, packed: bytes, count: int, end: Seconds, repeatable: bool) -> list[Any]:
         breaker = self.breaker
-        self.admit()
+        limit = self.admit()
+        began = self._now()
         try:
-            replies = self._lend(packed, count, end, repeatable)
+            replies = self._lend(packed, count, end, limit, repeatable)
         except RefusedError:
             breaker.release()
             raise
         except TierUnavailableError as outage:
-            breaker.record_failure(str(outage))
+            breaker.record_failure(str(outage), self._now() - began)
             raise
         except BaseException:
             breaker.release()
@@ -233,10 +239,10 @@ class RedisNode:
         breaker.record_success()
         return replies
 
-    def _lend(self, packed: bytes, count: int, end: Seconds, repeatable: bool) -> list[Any]:
+    def _lend(self, packed: bytes, count: int, end: Seconds, limit: Seconds, repeatable: bool) -> list[Any]:
         connection = self._pool.acquire(end)
         try:
-            return self._talk(connection, packed, count, min(end, self._now() + self._timeout), repeatable)
+            return self._talk(connection, packed, count, min(end, self._now() + limit), repeatable)
         finally:
             self._pool.release(connection)
 

@@ -50,6 +50,7 @@ class NodeSettings:
             lambda: self.connection(address),
             max_connections=self.max_connections,
             timeout=self.timeout,
+            probe_timeout=self.connect_timeout,
             retry=self.retry,
             breaker=breaker,
             clock=self.clock,

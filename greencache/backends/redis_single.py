@@ -1,6 +1,6 @@
 """One server to talk to, whether it is always the same one or, with Sentinel, the primary of the moment."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from greencache.backends.breaker import Breaker, BreakerState
@@ -8,10 +8,10 @@ from greencache.backends.redis_deployment import Deployment, Topology
 from greencache.backends.redis_drift import SettingsCheck
 from greencache.backends.redis_health import ask_health
 from greencache.backends.redis_listener import RedisListener
-from greencache.backends.redis_node import RedisNode
 from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import Argument, pack, pack_batches
 from greencache.backends.redis_report import RedisHealth
+from greencache.backends.redis_scan import scan_node
 from greencache.backends.redis_sentinel import Primary, PrimaryFinder
 from greencache.backends.redis_sentinel_news import SentinelNews
 from greencache.backends.redis_settings import NodeSettings
@@ -61,9 +61,18 @@ class SingleServer:
         """What its breaker does with calls."""
         return self.node.breaker.state
 
-    def primaries(self, _: Seconds) -> Sequence[RedisNode]:
-        """Return the servers that have keys."""
-        return (self.node,)
+    @property
+    def is_whole(self) -> bool:
+        """Whether the server has answered when it was last asked."""
+        return self.node.breaker.is_sound
+
+    def is_answering(self, _: bytes) -> bool:
+        """Return the same: it has all keys."""
+        return self.node.breaker.is_sound
+
+    def scan(self, match: str | bytes, count: int, budget: Seconds) -> Iterator[list[bytes]]:
+        """Yield the keys that match a pattern, batch by batch, each in so many seconds."""
+        return scan_node(self.node, match, count, budget)
 
     def execute(self, command: Sequence[Argument], budget: Seconds, *, repeatable: bool) -> Any:
         """Return the reply to a command; an error reply that tells of no outage is one of our errors."""

@@ -29,12 +29,13 @@ class SlotMap:
         owners: By slot; `None` for a slot that nobody owns.
     """
 
-    __slots__ = ("owners", "places")
+    __slots__ = ("is_whole", "owners", "places")
 
     def __init__(self, owners: Sequence[Place | None]) -> None:
         self.owners = owners
         self.places: tuple[Place, ...] = tuple(dict.fromkeys(place for place in owners if place is not None))
         """The primaries that own slots."""
+        self.is_whole = None not in owners
 
     @classmethod
     def empty(cls) -> "SlotMap":

@@ -44,12 +44,14 @@ def _password_of(config: RedisConfig) -> Password:
 
 def connection_of(config: ServerConfig, clock: Clock) -> dict[str, Any]:
     """Return what the managers of all kinds of servers take."""
-    retry = config.retry
+    retry, breaker = config.retry, config.breaker
     return {
         "connect_timeout": config.connect_timeout,
         "retry": RetryPolicy(
             retries=retry.retries, base=retry.base, factor=retry.factor, full_jitter=retry.full_jitter
         ),
-        "breaker": Breaker(config.breaker.failures, reset_after=config.breaker.reset_after, clock=clock),
+        "breaker": Breaker(
+            breaker.failures, patience=breaker.patience, reset_after=breaker.reset_after, clock=clock
+        ),
         "clock": clock,
     }

@@ -65,6 +65,7 @@ class BreakerConfig(Settings):
     """When a tier that fails is left alone."""
 
     failures: Count = 5
+    patience: Duration = 2.0
     reset_after: Duration = 1.0
 
 

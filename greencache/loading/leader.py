@@ -241,8 +241,9 @@ class Leader:
             due = waiting
             while waiting:
                 found, left = self._look_again(due, descent, elector)
-                if self.now() >= deadline or not elector.is_up:
-                    left = descent.lacks(waiting)
+                # Nobody is waited for who cannot say that a load has ended.
+                lost = waiting if self.now() >= deadline else {*left, *elector.unreached(waiting)}
+                left = [key for key in descent.lacks(waiting) if key in lost]
                 self.notes.waited(found)
                 # What was won is loaded before others are waited for: they may be waiting for this.
                 mine = yield from self._load(left, options, descent)

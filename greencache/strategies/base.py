@@ -47,9 +47,9 @@ class Strategy(abc.ABC):
                 descent.places.update(dict.fromkeys(descent.accept(fresh), tier.name))
                 if stale:
                     descent.set_aside(stale)
-            if tier is stack.authority and not tier.is_up:
+            if tier is stack.authority and descent.doubted:
                 # Who could have dropped it cannot have said so: deeper tiers are spared.
-                descent.serve_doubted(stack.clock.now())
+                descent.serve_doubted(tier.unreached(missing), stack.clock.now())
             missing = descent.lacks(missing)
             if not missing:
                 break

@@ -95,12 +95,13 @@ class Descent:
         """Keep entries that cannot be proved, for when nobody can be asked, of each key the newest."""
         _keep_newest(self.doubted, entries)
 
-    def serve_doubted(self, now: Seconds) -> None:
+    def serve_doubted(self, keys: Iterable[Key], now: Seconds) -> None:
         """Serve what cannot be proved where it is fresh by its time, and set it aside where it is stale."""
-        for key, entry in self.doubted.items():
+        doubted = {key: self.doubted[key] for key in keys if key in self.doubted}
+        for key, entry in doubted.items():
             if key not in self.found and judge(entry, now) <= State.DUE:
                 self.served[key] = entry
-        self.set_aside(self.doubted)
+        self.set_aside(doubted)
 
     def lacks(self, keys: Iterable[Key]) -> list[Key]:
         """Return the keys that have no entry yet, neither found nor served."""

@@ -1,6 +1,6 @@
 """The one place where an outage of a tier becomes an absence and an event."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from greencache.backends.retry import RateLimitedError
@@ -9,15 +9,20 @@ from greencache.errors import ServerReplyError, TierUnavailableError
 from greencache.events import Event, EventKind, Recorder
 from greencache.stats import TierCounters
 from greencache.tiers.backlog import Backlog
-from greencache.tiers.base import Tier
+from greencache.tiers.base import Status, Tier
 from greencache.tiers.partial import PartialOutageError, Sharded
 from greencache.tiers.pending import Pending
-from greencache.typing import CacheTier, Seconds
+from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["Guard"]
 
 T = TypeVar("T")
 
+_KINDS = {
+    Status.UP: EventKind.TIER_UP,
+    Status.DEGRADED: EventKind.TIER_DEGRADED,
+    Status.DOWN: EventKind.TIER_DOWN,
+}
 _MOST_SUCCESSORS = 3
 """How many servers are asked one after the other before a tier counts as out of reach."""
 
@@ -49,8 +54,8 @@ class Guard:
         self.tier = tier
         self.name: CacheTier = tier.name
         self.counters: TierCounters = tier.counters
-        self.is_up = True
-        """Whether the last call was answered."""
+        self.status = Status.UP
+        """How it is: by what became of the last call, or of the last one to each of its parts."""
         self._recorder = recorder
         self._backlog = Backlog(
             tier,
@@ -63,8 +68,15 @@ class Guard:
             capacity=capacity,
         )
         self._pending = self._backlog.pending
-        self._is_sharded = isinstance(tier, Sharded) and tier.is_sharded
+        self._parts = tier if isinstance(tier, Sharded) and tier.is_sharded else None
         self._is_refusing = False
+
+    def unreached(self, keys: Iterable[Key]) -> Iterable[Key]:
+        """Return those of some keys of which the tier can tell nothing now: none, all, or those of a part."""
+        if self.status is Status.UP:
+            return ()
+        parts = self._parts if self.status is Status.DEGRADED else None
+        return keys if parts is None else parts.unreached(keys)
 
     @property
     def waiting(self) -> tuple[str, ...]:
@@ -125,7 +137,7 @@ class Guard:
                 and forget at worst what was put since.
         """
         if self._pending and not self.replay():
-            is_readable = self._is_sharded or self._is_refusing
+            is_readable = self._parts is not None or self._is_refusing
             return self._guard(apart) if apart is not None and is_readable else None
         return self._guard(call)
 
@@ -146,11 +158,18 @@ class Guard:
             self.counters.limited += isinstance(error, RateLimitedError)
             is_outage = getattr(error, "is_outage", False)
             self._is_refusing = not is_outage
-            if self.is_up and is_outage:
-                self.is_up = False
-                self._recorder.record(Event(EventKind.TIER_DOWN, self.name, detail={"reason": str(error)}))
+            if self._parts is not None:
+                self._note(self._parts.condition(), error)
+            elif is_outage:
+                self._note(Status.DOWN, error)
             return None
-        if not self.is_up:
-            self.is_up = True
-            self._recorder.record(Event(EventKind.TIER_UP, self.name))
+        if self.status is not Status.UP:
+            # What one part of a tier answers says nothing of the others.
+            self._note(Status.UP if self._parts is None else self._parts.condition())
         return answer
+
+    def _note(self, status: Status, reason: Exception | None = None) -> None:
+        if status is not self.status:
+            self.status = status
+            detail = {} if reason is None else {"reason": str(reason)}
+            self._recorder.record(Event(_KINDS[status], self.name, detail=detail))

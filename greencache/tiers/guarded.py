@@ -87,7 +87,7 @@ class GuardedTier(Guard):
         self._stamp = stamp
         self._keeper = keeper
         self._store = tier if isinstance(tier, StampStore) else None
-        self._prompt = tier if isinstance(tier, Prompt) and not self._is_sharded else None
+        self._prompt = tier if isinstance(tier, Prompt) and self._parts is None else None
         self.lease_ttl: Seconds = tier.lease_ttl if isinstance(tier, Leasing) else math.inf
 
     # -- reading ---------------------------------------------------------------------------------------

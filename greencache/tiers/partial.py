@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, Protocol, runtime_checkable
 
 from greencache.errors import TierUnavailableError
+from greencache.tiers.base import Status
 from greencache.typing import Key
 
 __all__ = ["PartialOutageError", "Sharded", "raise_for", "without_outages"]
@@ -31,11 +32,22 @@ class PartialOutageError(TierUnavailableError):
 
 @runtime_checkable
 class Sharded(Protocol):
-    """A tier whose keys lie on several servers."""
+    """A tier whose keys may lie on several servers."""
 
     @property
     def is_sharded(self) -> bool:
         """Whether they do."""
+        ...
+
+    def condition(self) -> Status:
+        """Return how it is, as far as calls have shown: degraded while a part of it does not answer.
+
+        Down is a tier of which that part does not answer without which nothing can be proved or announced.
+        """
+        ...
+
+    def unreached(self, keys: Iterable[Key]) -> list[Key]:
+        """Return those of some keys that lie in a part which does not answer."""
         ...
 
 

@@ -23,6 +23,7 @@ from greencache.tiers.redis_history import RedisHistory
 from greencache.tiers.redis_identity import RedisIdentity
 from greencache.tiers.redis_inspection import RedisInspection
 from greencache.tiers.redis_leases import RedisLeases
+from greencache.tiers.redis_reach import RedisReach
 from greencache.tiers.redis_reading import RedisReader
 from greencache.tiers.redis_stamps import RedisStamps
 from greencache.tiers.redis_steps import GIVEN_UP, RedisSteps
@@ -87,6 +88,8 @@ class RedisTier:
         self.append_history, self.read_history = history.append, history.read
         self.place = f"Redis {manager.address}"
         self.watch, self.is_sharded = manager.watch, manager.is_sharded
+        reach = RedisReach(manager, self._names)
+        self.condition, self.unreached = reach.condition, reach.unreached
         self.lease_ttl = lease_ttl
         self.on_landed: LandedHandler | None = None
         self._lease_ms = max(1, math.ceil(lease_ttl * 1000))

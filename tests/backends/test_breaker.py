@@ -72,6 +72,28 @@ def test_a_success_in_between_starts_the_count_anew(breaker):
     assert breaker.state is BreakerState.CLOSED
 
 
+def test_time_that_failures_take_opens_it_too(clock, changes):
+    """One call that has waited for all its time-out is enough; short ones are summed up."""
+    breaker = Breaker(5, patience=2.0, clock=clock, on_change=lambda *change: changes.append(change))
+    assert breaker.allow()
+    breaker.record_failure("no answer", 1.9)
+    assert not breaker.is_open
+    assert breaker.allow()
+    breaker.record_failure("no answer", 0.1)
+    assert breaker.is_open
+    clock.advance(1.0)
+    assert breaker.allow()
+    breaker.record_success()
+    assert breaker.allow()
+    breaker.record_failure("no answer", 1.9)
+    assert not breaker.is_open, "what was before a success is forgotten"
+    sibling = breaker.sibling()
+    assert sibling.allow()
+    sibling.record_failure("no answer", 5.0)
+    assert sibling.is_open
+    assert [is_up for is_up, _ in changes] == [False, True, False]
+
+
 def test_one_caller_probes_after_the_wait_and_the_others_are_turned_away(breaker, clock):
     """Half-open lets one through."""
     fail(breaker, 3)

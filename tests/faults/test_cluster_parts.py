@@ -29,12 +29,30 @@ def servers(redis_clusters):
     return redis_clusters(replicas=0)
 
 
+class States:
+    """A recorder of how the tier is."""
+
+    def __init__(self):
+        self.kinds = []
+
+    def record(self, event):
+        """Note an event that is about the tier as a whole."""
+        if event.kind.startswith("tier_"):
+            self.kinds.append(event.kind.value)
+
+
 @pytest.fixture
-def cache(servers, tmp_path):
+def states():
+    """What the cache has said of its tier."""
+    return States()
+
+
+@pytest.fixture
+def cache(servers, tmp_path, states):
     """A cache with a value under each key."""
     config = tmp_path / "greencache.yaml"
     config.write_text(CONFIG.format(url=servers.url))
-    with CacheManager.from_config(config).initialize(strict=True) as cache:
+    with CacheManager.from_config(config, recorder=states).initialize(strict=True) as cache:
         cache.mdelete(KEYS)  # every node knows the scripts: to load one takes a second round
         cache.mset(dict.fromkeys(KEYS, "old"))
         yield cache
@@ -49,6 +67,41 @@ def parted(servers, cache):
     gone.pause()
     lost = [key for key in KEYS if owners[key] is gone]
     return gone, lost, [key for key in KEYS if key not in lost]
+
+
+def read_all(cache):
+    """Read each key by itself, and return how many have the value that is there."""
+    return sum(cache.get(key) == "old" for key in KEYS)
+
+
+def test_a_tier_of_which_a_part_is_away_is_degraded_and_says_so_once(cache, states, parted, figure):
+    """Not down, and up again with each key that is found."""
+    gone, _, there = parted
+    assert [read_all(cache) for _ in range(3)] == [len(there)] * 3
+    figure("50", "changes of state that are told, a node away", len(states.kinds), "", "== 1")
+    assert states.kinds == ["tier_degraded"]
+    gone.resume()
+    wait_until(lambda: read_all(cache) == len(KEYS), deadline=30, reason="all keys are found")
+    assert states.kinds == ["tier_degraded", "tier_up"]
+
+
+def test_a_tier_without_its_stamps_is_down_and_says_so_once(cache, states, servers):
+    """Nothing of it can be proved, though most of its keys could be read."""
+    keeper = servers.slot_owner(NAMES.bus)
+    there = [key for key in KEYS if servers.slot_owner(NAMES.value(key)) is not keeper]
+    keeper.pause()
+
+    def is_down():
+        assert [cache.get_or_load(key, lambda: "loaded") for key in there[:10]]
+        return states.kinds
+
+    wait_until(is_down, deadline=30, reason="the stamps that are known are believed no more")
+    for _ in range(3):
+        is_down()
+    assert states.kinds == ["tier_down"]
+    keeper.resume()
+    wait_until(lambda: read_all(cache) and len(states.kinds) > 1, deadline=30, reason="it is up again")
+    assert states.kinds == ["tier_down", "tier_up"]
 
 
 def never():

@@ -146,7 +146,7 @@ class Process:
             stamps._changes,
             tuple((key, labels[id(flight)][0]) for key, flight in self.flights._flights.items()),
             tuple(
-                (tier.is_up, tuple(tier._pending._queued), tier._pending._replay is not None)
+                (tier.status, tuple(tier._pending._queued), tier._pending._replay is not None)
                 for tier in self.guarded
             ),
             self.ear.heard,
