@@ -57,6 +57,11 @@ class RedisNames:
         prefix = self._values
         return [f"{prefix}{key}}}".encode() for key in keys]
 
+    def pair(self, key: Key) -> list[bytes]:
+        """Return where the entry of a key is, and where the lease on it."""
+        text = storage_text(key)
+        return [f"{self._values}{text}}}".encode(), f"{self._leases}{text}}}".encode()]
+
     def lease(self, key: Key) -> bytes:
         """Return where the lease on a key is."""
         return f"{self._leases}{storage_text(key)}}}".encode()

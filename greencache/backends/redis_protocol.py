@@ -31,6 +31,8 @@ def pack(command: Iterable[Any]) -> bytes:
 
 
 def _encode(argument: Any) -> bytes:
+    if type(argument) is int:
+        return b"%d" % argument
     if isinstance(argument, str):
         try:
             return argument.encode()

@@ -147,7 +147,7 @@ class RedisTier:
             self._fill,
             [
                 (
-                    [*self._pair(key), self._names.waiters(key)],
+                    [*self._names.pair(key), self._names.waiters(key)],
                     [leases[key], data, self._lifetime(leased[key])],
                 )
                 for key, data in encoded.items()
@@ -193,7 +193,7 @@ class RedisTier:
         self._remove([key for key in entries if key not in encoded])
         replies = self._manager.run_script_many(
             self._put,
-            [(self._pair(key), [data, self._lifetime(entries[key])]) for key, data in encoded.items()],
+            [(self._names.pair(key), [data, self._lifetime(entries[key])]) for key, data in encoded.items()],
             # Repeated, it could overwrite what others have stored or dropped since its first arrival.
             repeatable=False,
             partial=True,
@@ -263,16 +263,13 @@ class RedisTier:
         return sum(self._run_drop(keys))
 
     def _run_drop(self, keys: Sequence[Key], *, partial: bool = False) -> list[int]:
-        calls = [(self._pair(key), ()) for key in keys]
+        calls = [(self._names.pair(key), ()) for key in keys]
         return self._manager.run_script_many(self._drop, calls, partial=partial, apart=self._steps.drop)
 
     def _tell_landed(self, keys: Iterable[Key], replies: Sequence[int]) -> None:
         landed = [key for key, reply in zip(keys, replies, strict=True) if reply == _IS_AWAITED]
         if landed and self.on_landed is not None:
             self.on_landed(landed)
-
-    def _pair(self, key: Key) -> list[bytes]:
-        return [self._names.value(key), self._names.lease(key)]
 
     def _lifetime(self, entry: Entry) -> int:
         left = remaining(entry.stale_until, self._clock.now())
