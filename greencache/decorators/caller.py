@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, cast
 
 from greencache.decorators.calls import CallNames, Named, is_rememberable
-from greencache.decorators.shapes import Shape, arguments_of, compile_hit, values_of
+from greencache.decorators.shapes import Shape, arguments_of, compile_hit, split, values_of
 from greencache.decorators.targets import refuse_used_up
 from greencache.errors import ConfigurationError
 from greencache.typing import Key
@@ -13,6 +13,7 @@ from greencache.typing import Key
 __all__ = ["Caller", "Manager"]
 
 _MOST_KNOWN: Final = 2048
+"""Calls whose keys are known, for each combination of types; of these there are few."""
 
 
 class Manager(Protocol):
@@ -77,7 +78,7 @@ class Caller:
             self._get_or_load = (
                 functools.partial(manager.get_or_load, **options) if options else manager.get_or_load
             )
-        self._known: dict[Shape, Key] = {}
+        self._known: dict[Any, dict[Any, Key]] = {}
         self._hit: Callable[[Key], Any] = _no_hit
         self.call = self._choose_call()
         """Returns what the function returns for some arguments, now or when it was kept."""
@@ -121,12 +122,13 @@ class Caller:
         args, kwargs = arguments_of(self.names.target, shape, receiver)
         named = self.names.name(*args, **kwargs)
         if all(map(is_rememberable, values_of(shape))):
-            known = self._known
+            kinds, values = split(shape)
+            known = self._known.setdefault(kinds, {})
             if len(known) >= _MOST_KNOWN:
                 # Whoever else does so at the same time drops the same ones.
                 for early in list(known)[: _MOST_KNOWN // 8]:
                     known.pop(early, None)
-            known[shape] = named[0]
+            known[values] = named[0]
         return self._answer(args, kwargs, named)
 
     def _answer_any(self, /, *args: Any, **kwargs: Any) -> Any:

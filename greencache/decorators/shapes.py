@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 from greencache.decorators.targets import Target
 from greencache.policies import MOST_MARKS
 
-__all__ = ["Shape", "arguments_of", "compile_hit", "values_of"]
+__all__ = ["Shape", "arguments_of", "compile_hit", "split", "values_of"]
 
 Shape: TypeAlias = tuple[Any, ...]
 """The values of all parameters but the receiver, and then their types: `1`, `1.0` and `True` are equal."""
@@ -22,7 +22,7 @@ def hit({parameters}):
     {_}counts.calls += 1
     {_}trusted_until = {_}bus.trusted_until
     try:
-        {_}entry = {_}index[{_}known[({shape})]]
+        {_}entry = {_}index[{_}known[{types}][{values}]]
         {_}moment = {_}now()
         if {_}moment < {_}entry.due_at and {_}moment < {_}trusted_until:
             {_}counters.hits += 1
@@ -37,7 +37,7 @@ def hit({parameters}):
 
 def compile_hit(
     target: Target,
-    known: Mapping[Shape, str],
+    known: Mapping[Any, Mapping[Any, str]],
     counts: object,
     otherwise: Callable[[Shape, tuple[Any, ...]], Any],
     at_hand: Mapping[str, Any],
@@ -49,7 +49,7 @@ def compile_hit(
 
     Args:
         target: A function; one that takes any arguments, or stands for another, might look at how they come.
-        known: The keys of calls that were made before.
+        known: The keys of calls that were made before, by the two parts of `split`.
         counts: Its `calls` counts all calls.
         otherwise: Answers the calls that L1 cannot answer, given their shape, and the receiver in a tuple.
         at_hand: What a hit touches: `index`, `bus`, `now` and `counters`.
@@ -67,6 +67,8 @@ def compile_hit(
     source = _SOURCE.format(
         _=mark,
         parameters=_declared(parameters),
+        types=_item([f"{mark}type({name})" for name in names]),
+        values=_item(names),
         shape="".join([*(f"{name}, " for name in names), *(f"{mark}type({name}), " for name in names)]),
         receiver=f"{target.receiver}," if target.receiver else "",
     )
@@ -82,6 +84,15 @@ def compile_hit(
     return hit
 
 
+def split(shape: Shape) -> tuple[Any, Any]:
+    """Return the types and the values of a shape, each as what finds a call among those that are known.
+
+    Of a single parameter as they are: without a tuple around it a hit is a fifth quicker.
+    """
+    values, kinds = values_of(shape), shape[len(shape) // 2 :]
+    return (kinds[0], values[0]) if len(values) == 1 else (kinds, values)
+
+
 def values_of(shape: Shape) -> Shape:
     """Return the values of the parameters alone."""
     return shape[: len(shape) // 2]
@@ -93,6 +104,10 @@ def arguments_of(target: Target, shape: Shape, receiver: Sequence[Any]) -> tuple
     keywords = [p.name for p in target.arguments if p.kind is Parameter.KEYWORD_ONLY]
     count = len(values) - len(keywords)
     return (*receiver, *values[:count]), dict(zip(keywords, values[count:], strict=True))
+
+
+def _item(parts: Sequence[str]) -> str:
+    return f"({', '.join(parts)})"  # without a comma: a single one is no tuple
 
 
 def _declared(parameters: Sequence[Parameter]) -> str:
