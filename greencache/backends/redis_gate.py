@@ -14,7 +14,7 @@ _INTERVAL: Seconds = 1.0
 """Between two rounds of one client; a round takes no longer, unless nobody answers."""
 PATIENCE: Seconds = 0.3
 """For one server that is asked, from connecting to its answer; more once nobody has answered in time."""
-_MOST_PATIENCE: Seconds = 1.2
+_MOST_PATIENCE: Seconds = 2.4
 
 
 class QuestionGate:

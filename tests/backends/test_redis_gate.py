@@ -94,9 +94,9 @@ def test_a_round_in_vain_is_an_answer_too(gate):
 def test_who_gets_no_answer_in_time_has_more_patience_next_time(gate, clock):
     """Up to a limit, and only until somebody answers: else no slow handshake would ever come to its end."""
     seen = []
-    for has_answer in (False, False, False, True, False):
+    for has_answer in (False, False, False, False, True, False):
         gate.ask(lambda: seen.append((gate.patience, gate.end_of_round(LATER) - clock.now())) or has_answer)  # noqa: B023
         clock.advance(5.0)
-    assert [patience for patience, _ in seen] == pytest.approx([0.3, 0.6, 1.2, 1.2, 0.3])
-    assert [end for _, end in seen] == pytest.approx([1.0, 2.0, 4.0, 4.0, 1.0])
+    assert [patience for patience, _ in seen] == pytest.approx([0.3, 0.6, 1.2, 2.4, 2.4, 0.3])
+    assert [end for _, end in seen] == pytest.approx([1.0, 2.0, 4.0, 8.0, 8.0, 1.0])
     assert gate.end_of_round(clock.now() + 0.1) == pytest.approx(clock.now() + 0.1)

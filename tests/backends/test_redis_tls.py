@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from greencache import CacheManager
+from greencache import CacheConfig, CacheManager
 from greencache.errors import ConfigurationError, SecureConnectionError, TierUnavailableError
 from greencache.testing import (
     NoServerAvailable,
@@ -103,10 +103,10 @@ def test_it_serves_over_tls_and_only_that(servers, shown, certificates, new_mana
         front.takes_plain = False
     try:
         manager = connected(new_manager, trusting(servers.url, certificates), parser=parser)
-        value = b"v" * 200_000
-        for number in range(20):
+        value = b"v" * 100_000
+        for number in range(10):
             assert manager.execute("SET", f"key{number}", value) == b"OK"
-        assert manager.execute("MGET", *(f"key{number}" for number in range(20))) == [value] * 20
+        assert manager.execute("MGET", *(f"key{number}" for number in range(10))) == [value] * 10
         assert manager.check().up
     finally:
         for front in servers.fronts:
@@ -135,12 +135,9 @@ def hears_all(cache):
 
 
 def test_a_cache_over_tls(servers, shown, certificates):
-    """From its address alone, announcements included."""
-    url = trusting(servers.url, certificates)
-    with (
-        CacheManager.from_urls(l3=url, namespace="tls") as cache,
-        CacheManager.from_urls(l3=url, namespace="tls") as other,
-    ):
+    """By its configuration, announcements included."""
+    config = CacheConfig(l3={"url": trusting(servers.url, certificates)} | PATIENT, namespace="tls")
+    with CacheManager.from_config(config) as cache, CacheManager.from_config(config) as other:
         wait_until(lambda: hears_all(cache), deadline=60, reason="it is connected")
         wait_until(lambda: hears_all(other), deadline=60, reason="the other is connected")
         cache.set("key", 1)
@@ -189,11 +186,15 @@ def test_a_server_that_is_not_to_be_trusted_is_refused(shown, certificates, tmp_
 
 
 def test_verification_is_off_only_where_that_is_asked_for(servers, shown, tmp_path, new_manager):
-    """By ssl_cert_reqs=none, and in no other way."""
-    shown(make_certificates(tmp_path / "bad", hosts=["elsewhere.test"]).server_context())
+    """By ssl_cert_reqs=none; and that of names alone by ssl_check_hostname=false."""
+    bad = make_certificates(tmp_path / "bad", hosts=["elsewhere.test"])
+    shown(bad.server_context())
     fault, _ = refusal_of(new_manager, servers.url)
     assert isinstance(fault, SecureConnectionError)
     connected(new_manager, f"{servers.url}?ssl_cert_reqs=none")
+    connected(new_manager, trusting(servers.url, bad, ssl_check_hostname="false"))
+    fault, _ = refusal_of(new_manager, f"{servers.url}?ssl_check_hostname=false")
+    assert isinstance(fault, SecureConnectionError)
 
 
 def test_servers_may_demand_a_certificate(servers, shown, certificates, new_manager):
