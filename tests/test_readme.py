@@ -6,6 +6,8 @@ import re
 import psycopg
 import pytest
 
+from greencache import TableWatcher
+
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -27,6 +29,13 @@ def test_example_runs(number, redis_servers, postgres_url):
             )
             connection.execute("CREATE UNIQUE INDEX ON factor_view (region, metric)")
         example += "assert cache.get('factor:DE:co2') == 381.0\ncache.close()\n"
+    if "cache.postgres" in example:
+        for command in re.findall(r'^    psql \S+ -c "(.*)"$', README, re.MULTILINE):
+            with psycopg.connect(postgres_url, autocommit=True) as connection:
+                connection.execute(command)
+        with TableWatcher(postgres_url, namespace="shop") as watcher:
+            watcher.watch("factors", keys=["factor:{region}:{metric}"], tags=["region:{region}"])
+        example += "cache.close()\n"
     # A module of its own: the example's functions are named after it.
     exec(compile(example, f"README example {number}", "exec"), {"__name__": f"readme_{number}"})  # noqa: S102
 

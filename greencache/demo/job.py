@@ -9,7 +9,7 @@ from greencache.demo.database import Database
 from greencache.demo.display import Display, SilentDisplay
 from greencache.demo.figures import read_factors
 from greencache.demo.ledger import build_ledger
-from greencache.demo.lookup import Views, open_cache
+from greencache.demo.lookup import Views, open_cache, watch_factors
 from greencache.demo.outage import survive_an_outage
 from greencache.demo.outcome import Outcome
 from greencache.demo.passes import Passes
@@ -52,12 +52,13 @@ def _prepare(stack: contextlib.ExitStack, settings: DemoSettings, display: Displ
     with display.step("Starting PostgreSQL and two Redis servers"):
         servers = stack.enter_context(Servers())
     database = stack.enter_context(Database(servers.database))
-    with display.step("Loading factors and ledger, creating materialized views"):
+    with display.step("Loading factors and ledger, creating views and triggers"):
         factors = read_factors()
         ledger = build_ledger(factors)
         database.create(factors, ledger)
         views = stack.enter_context(contextlib.closing(Views(servers.database, servers.namespace)))
         views.create()
+        watch_factors(servers.database, servers.namespace)
     rows = min(len(ledger), settings.rows or len(ledger))
     outcome = Outcome(servers=servers.describe(), factors=len(factors), ledger_rows=rows)
     urls = {"l1": settings.l1, "l2": servers.l2(HOSTS[0]), "l3": servers.l3, "l4": servers.database}

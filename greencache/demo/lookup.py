@@ -11,11 +11,12 @@ from greencache.demo.database import Database
 from greencache.demo.figures import FACTOR_KEY, INTENSITY_KEY, REFERENCE_SOURCE
 from greencache.events import NullRecorder
 from greencache.manager import CacheManager
+from greencache.outbox.watcher import TableWatcher
 from greencache.stats import TierCounters
 from greencache.tiers.view import ViewSpec, ViewTier
 from greencache.typing import Key, Seconds
 
-__all__ = ["VIEWS", "Lookup", "Views", "open_cache"]
+__all__ = ["VIEWS", "Lookup", "Views", "open_cache", "watch_factors"]
 
 _PATIENCE: Final[Seconds] = 60.0
 
@@ -66,6 +67,18 @@ class Views:
     def close(self) -> None:
         """Give back the connection."""
         self._tier.close()
+
+
+def watch_factors(url: str, namespace: str) -> None:
+    """Let the table of factors say itself which keys a statement changes, once that is committed.
+
+    Args:
+        url: Address of PostgreSQL.
+        namespace: What the cache's keys are kept under.
+    """
+    with TableWatcher(url, namespace=namespace) as watcher:
+        watcher.migrate()
+        watcher.watch("factor", keys=[INTENSITY_KEY.text, FACTOR_KEY.text])
 
 
 def open_cache(*, l1: str, l2: str, l3: str, l4: str, namespace: str) -> CacheManager:
