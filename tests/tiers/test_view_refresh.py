@@ -10,6 +10,7 @@ from greencache import CacheManager, RefreshPolicy, ViewSpec
 from greencache.backends.postgres import PostgresManager
 from greencache.backends.postgres_view_refresh import _MOST_KEYS
 from greencache.clock import SystemClock
+from greencache.entry import Entry
 from greencache.errors import ConfigurationError, TierUnavailableError
 from greencache.events import EventKind
 from greencache.stats import TierCounters
@@ -218,6 +219,25 @@ def test_a_refresh_reaches_the_l1_of_other_processes(make_cache, database):
     assert database.execute("select count(*) from greencache.view_drops").fetchone() == (0,)
 
 
+def test_a_refresh_by_itself_is_heard_through_the_outbox(make_cache, database):
+    """By every process and tier, the key-value table too; and the view goes on answering."""
+    here, there = make_cache(), make_cache()
+    assert here.mget(["factor:AT:2020", "factor:FR:2020"]) == {"factor:AT:2020": 1, "factor:FR:2020": 3}
+    assert there.get("factor:AT:2020") == 1
+    database.execute("update source set amount = 9 where region = 'AT'")
+    database.execute("delete from source where region = 'FR'")
+    table = here._engine.stack.shared[2].tier
+    table.put_many({"factor:FR:2020": Entry(3, SystemClock.now() + 60, SystemClock.now() + 60)})
+    assert here._engine.stack.shared[1].tier.refresh("factor").is_done
+    for cache in (here, there):
+        wait_until(
+            lambda cache=cache: cache.mget(["factor:AT:2020", "factor:FR:2020"]) == {"factor:AT:2020": 9},
+            deadline=20,
+            reason="it is heard",
+        )
+    assert database.execute("select count(*) from greencache.view_drops").fetchone() == (0,)
+
+
 def test_what_was_read_before_a_refresh_is_not_stored_after_it(make_cache, database):
     """A reader that saw the old row has its leases voided by what the refresh announces."""
     cache, other = make_cache(), make_cache()
@@ -238,7 +258,8 @@ def test_what_was_read_before_a_refresh_is_not_stored_after_it(make_cache, datab
     assert has_read.wait(10)
     database.execute("update source set amount = 9 where region = 'AT'")
     tier.get_many = read
-    assert other.refresh_view("factor")
+    # As it is done by itself: only the outbox tells of it.
+    assert other._engine.stack.shared[1].tier.refresh("factor").is_done
     query = "select count(*) from greencache.outbox"
     wait_until(lambda: database.execute(query).fetchone() == (0,), deadline=20, reason="all have heard")
     may_go_on.set()
@@ -442,6 +463,28 @@ def test_a_view_makes_those_due_that_are_made_of_it(make_tier, database):
     chore.attempt()
     assert values(tier, "upper:AT") == {"upper:AT": 5}
     assert wishes(database) == set()
+
+
+def test_who_looked_before_another_has_refreshed_does_nothing(make_tier, database):
+    """With the lock in hand it looks once more; else each process of a fleet would refresh in its turn."""
+    policy = RefreshPolicy(on=["source"])
+    one, other = make_tier(on_change()), make_tier(on_change())
+    query = "select extract(epoch from refreshed_at)::text from greencache.view_refreshes"
+    [seen] = database.execute(query).fetchone()
+    assert other._keeper._refresh_due("factor", policy, seen).is_done is True
+    assert one._keeper._refresh_due("factor", policy, seen).is_done is False
+    assert database.execute("select count(*) from greencache.view_history").fetchone() == (2,)
+    [now] = database.execute(query).fetchone()
+    assert one._keeper._refresh_due("factor", policy, now).is_done is True
+
+
+def test_who_finds_the_lock_taken_does_nothing(make_tier, postgres_url):
+    """Another process is refreshing; nobody waits for it."""
+    tier = make_tier()
+    with psycopg.connect(postgres_url) as holder:
+        holder.execute("select pg_advisory_xact_lock(hashtextextended('greencache view factor', 0))")
+        assert tier.refresh("factor").is_done is False
+    assert tier.refresh("factor").is_done is True
 
 
 # -- what goes wrong -----------------------------------------------------------------------------------
