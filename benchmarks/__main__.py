@@ -15,10 +15,12 @@ from benchmarks import (
     round_trips,
     stampede,
 )
+from benchmarks.peers import table as peers
 from benchmarks.report import default_folder, keep
 
 BENCHMARKS = {
     "hits": hits,
+    "peers": peers,
     "redis_get": redis_get,
     "redis_mget": redis_mget,
     "redis_mset": redis_mset,
@@ -54,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--output", type=pathlib.Path, default=default_folder(), help="folder of the JSON")
-    group = parser.add_argument_group("hits, redis_get, redis_mget, redis_mset")
+    group = parser.add_argument_group("hits, redis_get, redis_mget, redis_mset, peers")
     group.add_argument("--repeats", type=int, default=7, help="how often each is measured")
     group = parser.add_argument_group("stampede")
     group.add_argument("--processes", type=int, default=8)

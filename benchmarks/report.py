@@ -15,7 +15,7 @@ __all__ = ["default_folder", "keep", "milliseconds", "percentiles", "print_table
 
 _LIBRARIES: Final = (
     "greencache", "cachetools", "cachebox", "theine", "dogpile.cache", "Django", "django-redis", "cachelib",
-    "redis", "hiredis", "msgspec",
+    "diskcache", "cachka", "aiocache", "cashews", "gevent", "redis", "hiredis", "msgspec",
 )  # fmt: skip
 
 

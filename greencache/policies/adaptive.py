@@ -13,12 +13,13 @@ __all__ = ["WAYS", "AdaptiveOrder"]
 
 
 WAYS: Final = (
-    (0.0, 1),  # two-bit CLOCK: close to LRU, for keys that come back soon; safe before anything is known
-    (0.1, 2),  # S3-FIFO as published: best, or nearly, for most requests
-    (0.01, 2),  # hardly a chance for new keys, for scans and loops larger than the cache
+    (0.0, 1, 0.9),  # two-bit CLOCK: close to LRU, for keys that come back soon; safe before anything is known
+    (0.1, 2, 0.9),  # S3-FIFO as published: best, or nearly, for most requests
+    (0.01, 2, 0.5),  # hardly a chance for new keys, for scans and loops larger than the cache
 )
-"""What a duel decides between: the small queue's part, and how many marks it takes to leave it for the main
-one."""
+"""What a duel decides between: the small queue's part, how many marks it takes to leave it for the main one,
+and the part that remembered keys may weigh. In a loop larger than the cache every key comes back while it is
+remembered, and each would take the place of one that is worth as much: so the last remembers few."""
 
 
 class AdaptiveOrder(S3FIFOOrder):
@@ -32,7 +33,10 @@ class AdaptiveOrder(S3FIFOOrder):
     """
 
     def __init__(self, maxsize: float) -> None:
-        ways = [functools.partial(S3FIFOOrder, small=small, promote_at=marks) for small, marks in WAYS]
+        ways = [
+            functools.partial(S3FIFOOrder, small=small, promote_at=marks, ghost=ghost)
+            for small, marks, ghost in WAYS
+        ]
         self._duel = Duel(maxsize, [way(maxsize) for way in ways])
         self._way = self._duel.winner
         super().__init__(maxsize)

@@ -42,12 +42,12 @@ class S3FIFOOrder(SlottedOrder):
         self._ghosts_size: float = 0
         self._has_evicted = False
         self._maxsize = maxsize
-        self._ghosts_maxsize = _part(maxsize, ghost)
-        self._ghost = ghost
-        self.tune(small, promote_at)
+        self.tune(small, promote_at, ghost)
 
-    def tune(self, small: float, promote_at: int) -> None:
-        """Change the small queue's part and the threshold; the next evictions bring the queues there."""
+    def tune(self, small: float, promote_at: int, ghost: float) -> None:
+        """Change the parts and the threshold; the next evictions bring the queues there."""
+        self._ghost = ghost
+        self._ghosts_maxsize = _part(self._maxsize, ghost)
         self._small_part = small
         self._small_size = _part(self._maxsize, small)
         self._main_size = self._maxsize - self._small_size if self._small_size else self._maxsize
@@ -56,8 +56,7 @@ class S3FIFOOrder(SlottedOrder):
     def resize(self, maxsize: float) -> None:
         """Change what all keys may weigh together; see `Order.resize`."""
         self._maxsize = maxsize
-        self._ghosts_maxsize = _part(maxsize, self._ghost)
-        self.tune(self._small_part, self._promote_at)
+        self.tune(self._small_part, self._promote_at, self._ghost)
 
     def add(self, key: Hashable, item: Marked, weight: float) -> None:
         """Take a key in; see `Order.add`."""
