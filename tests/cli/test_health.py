@@ -23,7 +23,7 @@ def config(tmp_path):
 
     def write(url):
         path = tmp_path / "cache.yaml"
-        path.write_text(f"namespace: shop\nl3: {{url: '{url}', deadline: 1s, server: {{maxmemory: 77MB}}}}\n")
+        path.write_text(f"namespace: shop\nl3: {{url: '{url}', server: {{maxmemory: 77MB}}}}\n")
         return path
 
     return write
