@@ -154,14 +154,14 @@ def test_a_value_dropped_between_the_look_and_the_lease_is_not_revived(pair, clo
     cache.set("k", "old", **OPTIONS)
     clock.advance(11)
     tier = cache._engine.stack.shared[-1].tier
-    reserve = tier.reserve_many
+    reserve = tier.reserve_and_get
 
     def dropped_before(keys):
-        tier.reserve_many = reserve
+        tier.reserve_and_get = reserve
         other.invalidate("k")
         return reserve(keys)
 
-    tier.reserve_many = dropped_before
+    tier.reserve_and_get = dropped_before
     assert cache.get_or_load("k", failing(), **OPTIONS) == "old"
     assert other.get("k", MISSING) is MISSING
     assert cache.get("k", MISSING) is MISSING
