@@ -1,6 +1,5 @@
 """The parts of one cache, put together."""
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from greencache.health import HealthOptions, HealthReport, HealthWatch, count, e
 from greencache.isolation import keeper_of
 from greencache.journal import Journal
 from greencache.keys import Pattern, check_namespace
+from greencache.lineage import lineage_of
 from greencache.loading import Look, Witness, assemble, look_in_memory
 from greencache.options import EntryOptions, check_duration
 from greencache.outbox.base import NullOutbox, OutboxFollower
@@ -30,7 +30,7 @@ from greencache.tiers.installer import Installer
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.pending import Pending
 from greencache.tiers.stack import Stack, sorted_tiers
-from greencache.typing import BatchLoader, CacheTier, Key, Loader, Seconds, Writer
+from greencache.typing import BatchLoader, Key, Loader, Seconds, Writer
 from greencache.upkeep import Upkeep
 
 __all__ = ["Engine"]
@@ -275,8 +275,10 @@ class Engine:
     # -- putting together ------------------------------------------------------------------------------
 
     def _guard(self, tier: Tier) -> GuardedTier:
+        window = self._failover_window
+
         def collapse() -> Pending:
-            if self.stack.authority is not None and self.stack.authority.tier is tier:
+            if self.stack.is_authority(tier):
                 return Pending(stamps=self.stamps.mint([NAMESPACE]))
             return Pending(patterns=[Pattern("*")])
 
@@ -287,14 +289,12 @@ class Engine:
             current_among=self.stamps.current_among,
             stamp=self.stamps.current,
             collapse=collapse,
-            on_replayed=functools.partial(self._on_replayed, tier.name),
-            failover_window=self._failover_window,
+            on_replayed=lambda pending: self._coherence.spread_replayed(tier.name, pending),
+            failover_window=window,
+            lineage=lineage_of(self.bus, self.clock, tier, lambda: self.stack.is_authority(tier), window),
             keeper=self._keeper,
         )
 
     def _on_stamps_changed(self, stamps: Mapping[str, str], number: int) -> None:
         if self.stack.memory is not None:
             self.stack.memory.replace_stamps(stamps, number)
-
-    def _on_replayed(self, tier: CacheTier, pending: Pending) -> None:
-        self._coherence.spread_replayed(tier, pending)

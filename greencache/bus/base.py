@@ -4,11 +4,11 @@ import dataclasses
 import enum
 import math
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from greencache.typing import Key, Seconds
 
-__all__ = ["Bus", "HostMemory", "Message", "MessageHandler", "MessageKind", "NullBus"]
+__all__ = ["Bus", "HostMemory", "Logged", "Message", "MessageHandler", "MessageKind", "NullBus"]
 
 
 class MessageKind(enum.StrEnum):
@@ -107,6 +107,23 @@ class Bus(Protocol):
 
     def close(self) -> None:
         """Stop listening; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class Logged(Protocol):
+    """A bus whose log lies on a server, which may lose it."""
+
+    def at(self, moment: Seconds) -> Any:
+        """Return how far all was applied at a moment, or when that was first known; `None` if it is not."""
+        ...
+
+    def has(self, position: Any) -> bool:
+        """Ask the server whether its log still has what lies at a position.
+
+        Raises:
+            TierUnavailableError: If it does not answer.
+        """
         ...
 
 

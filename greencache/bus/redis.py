@@ -9,9 +9,10 @@ from contextlib import closing
 
 from greencache.backends.redis import RedisListener, RedisManager
 from greencache.backends.redis_names import RedisNames
-from greencache.backends.scripts import load_script
 from greencache.bus import stream
 from greencache.bus.base import HostMemory, Message, MessageHandler, MessageKind
+from greencache.bus.place import Place
+from greencache.bus.publisher import Publisher
 from greencache.bus.reader import BATCH, GapError, LogReader
 from greencache.bus.stream import Position, Record
 from greencache.clock import Clock
@@ -74,8 +75,7 @@ class RedisBus:
         self._recorder = recorder
         self._max_staleness = max_staleness
         self._heartbeat = heartbeat
-        self._max_length = max_length
-        self._publish_script = load_script("publish")
+        self._publisher = Publisher(manager, self._name, max_length)
         self._handler: MessageHandler | None = None
         self._host: HostMemory | None = None
         self._is_closed = False
@@ -85,14 +85,13 @@ class RedisBus:
     def _reset(self) -> None:
         """Begin anew, in a forked child too: there is no thread in it, and its origin must be its own."""
         self._lock = threading.Lock()
-        self._moved = threading.Condition()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._was_patched = False
         self._connection: RedisListener | None = None
         self._origin = secrets.token_hex(8).encode()
-        self._position: Position | None = None
-        self._applied, self._has_missed = 0, False
+        self._place = Place(self._clock)
+        self._has_missed = False
         self._is_lost = False
         self._pause = _FIRST_PAUSE
         self.trusted_until: Seconds = -math.inf
@@ -137,20 +136,15 @@ class RedisBus:
             TierUnavailableError: If it could not be announced, or not as a whole.
         """
         self._ensure_listening()
-        bodies = [stream.encode_message(part) for part in stream.split(message)]
-        numbers = self._manager.run_script_many(
-            self._publish_script,
-            [([self._name], [self._max_length, stream.new_mark(), self._origin, body]) for body in bodies],
-        )
-        return int(numbers[-1])
+        return self._publisher.publish(message, self._origin)
 
     def applied(self) -> int:
         """Return the number up to which all messages are applied, one's own included."""
-        return self._applied
+        return self._place.number
 
     def wait_applied(self, number: int, timeout: Seconds) -> bool:
         """Wait until all is applied up to what a `publish` has returned, and return whether it is."""
-        return self._wait_for(lambda: self._applied >= number, timeout)
+        return self._wait_for(lambda: self._place.number >= number, timeout)
 
     def wait_joined(self, timeout: Seconds) -> bool:
         """Wait until the listener has reached the end of the log once, and return whether it has."""
@@ -158,8 +152,20 @@ class RedisBus:
 
     def _wait_for(self, is_so: Callable[[], bool], timeout: Seconds) -> bool:
         self._ensure_listening()
-        with self._moved:
-            return self._moved.wait_for(is_so, timeout)
+        return self._place.wait_for(is_so, timeout)
+
+    def at(self, moment: Seconds) -> Position | None:
+        """Return how far all was applied at a moment, or when that was first known; `None` if it is not."""
+        return self._place.at(moment)
+
+    def has(self, position: Position) -> bool:
+        """Ask the server whether its log still has what lies at a position.
+
+        Raises:
+            TierUnavailableError: If it does not answer.
+        """
+        with closing(self._manager.open_listener(2 * self._heartbeat, self._name)) as connection:
+            return LogReader(connection, self._name, self._heartbeat).reaches_back_to(position)
 
     def close(self) -> None:
         """Stop listening; waits for a message that is being applied, but not for a heartbeat."""
@@ -194,7 +200,7 @@ class RedisBus:
 
     def _advance(self, reader: LogReader, handler: MessageHandler) -> None:
         """Apply what has come since the last time, and confirm that this is all, if it is."""
-        position = self._position
+        position = self._place.position
         if position is None:
             position = self._begin(reader, handler)
         sent = self._clock.now()
@@ -222,7 +228,7 @@ class RedisBus:
         if position is not None:
             handler(Message(MessageKind.JOINED))
             # Trusted only when all that came since has been read and applied.
-            self._move_to(position)
+            self._place.move_to(position)
             return position
         sent = self._clock.now()
         position = reader.tail()
@@ -236,7 +242,7 @@ class RedisBus:
         handler(Message(MessageKind.JOINED if is_provable else MessageKind.GAP))
         self._has_missed = False
         self._remember(position)
-        self._move_to(position)
+        self._place.move_to(position)
         self._confirm(sent)
         return position
 
@@ -252,15 +258,16 @@ class RedisBus:
 
     def _apply(self, records: Iterable[Record], handler: MessageHandler) -> None:
         for record in records:
-            if self._position is None or not record.follows(self._position):
-                raise GapError(f"message {record.position.number} does not follow on {self._applied}")
+            place = self._place.position
+            if place is None or not record.follows(place):
+                raise GapError(f"message {record.position.number} does not follow on {self._place.number}")
             if record.origin != self._origin:
                 try:
                     handler(stream.decode_message(record.body))
                 except Exception as error:
                     # Half applied, or not at all: nobody can say what would have to be forgotten.
                     raise GapError(f"message {record.position.number} was not applied: {error!r}") from error
-            self._move_to(record.position)
+            self._place.move_to(record.position)
 
     def _confirm_end(self, reader: LogReader, position: Position) -> None:
         """Prove that the log still ends here; silence alone could be that of a lost or shorter one."""
@@ -272,25 +279,18 @@ class RedisBus:
             self._note_gap(f"the log ends before message {position.number}, which was read from it")
         # Else something has come since, and the next read brings it.
 
-    def _move_to(self, position: Position) -> None:
-        with self._moved:
-            self._position = position
-            self._applied = position.number
-            self._moved.notify_all()
-
     def _confirm(self, sent: Seconds) -> None:
         """Trust for `max_staleness` from the moment of asking, not of the answer, which may be an old one."""
         self._pause = _FIRST_PAUSE
-        with self._moved:
-            self.trusted_until = math.inf if self._max_staleness is None else sent + self._max_staleness
-            self._moved.notify_all()
+        self.trusted_until = math.inf if self._max_staleness is None else sent + self._max_staleness
+        self._place.tell()
         if self._is_lost:
             self._is_lost = False
             self._recorder.record(Event(EventKind.BUS_BACK))
 
     def _note_gap(self, reason: str) -> None:
         self.trusted_until = -math.inf
-        self._position = None
+        self._place.lose()
         self._has_missed = True
         self._recorder.record(Event(EventKind.BUS_GAP, detail={"reason": reason}))
 

@@ -3,14 +3,14 @@
 import functools
 import secrets
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from greencache.clock import Clock
 from greencache.events import Event, EventKind, Recorder
 from greencache.tiers.base import StampStore, Tier
 from greencache.tiers.partial import PartialOutageError
 from greencache.tiers.pending import Pending, PendingDrops
-from greencache.tiers.recent import RecentDrops, Replicated
+from greencache.tiers.recent import Lineage, RecentDrops, Replicated
 from greencache.tiers.replayer import Replayer
 from greencache.typing import Seconds
 
@@ -42,6 +42,7 @@ class Backlog:
         on_replayed: Is called with what was replayed, to do it in nearer tiers and to announce it.
         window: Seconds for which drops are remembered; 0 to ignore failovers.
         capacity: How many drops are kept one by one, of those that wait and of those remembered.
+        lineage: Tells whether another server has what was told to its predecessor before that.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Backlog:
         on_replayed: Callable[[Pending], None],
         window: Seconds,
         capacity: int,
+        lineage: Lineage | None,
     ) -> None:
         self._tier = tier
         self._attempt = attempt
@@ -64,6 +66,8 @@ class Backlog:
         self._replayer = Replayer(self.replay)
         self._recent = RecentDrops(window, clock=clock, capacity=capacity, collapse=collapse)
         self._successor = ""
+        self._collapse = collapse
+        self._lineage = lineage
         # What needs no watch never changes.
         self._watch = tier.watch if isinstance(tier, Replicated) and window > 0 else None
         if self._watch is not None:
@@ -122,6 +126,9 @@ class Backlog:
 
     def _tell(self, pending: Pending) -> bool:
         tier = self._tier
+        if not self._has_all_up_to(pending.marks):
+            # What is remembered one by one is not all that is missing: everything is to be forgotten.
+            pending.queued.update(self._collapse().queued)
         # The server that is told this may be succeeded as well.
         self.note(pending)
         if pending.stamps and isinstance(tier, StampStore):
@@ -140,15 +147,23 @@ class Backlog:
             tier.drop_matching(pattern)
         # Announced before it is taken off the queue: an announcement that fails is tried again too.
         self._on_replayed(pending)
-        detail = {"count": len(pending.queued)}
+        detail = {"count": len(pending.drops)}
         self._recorder.record(Event(EventKind.INVALIDATION_REPLAYED, tier.name, detail=detail))
         return is_whole
+
+    def _has_all_up_to(self, marks: list[Any]) -> bool:
+        lineage = self._lineage
+        return lineage is None or all(map(lineage.goes_on_from, marks))
 
     def _on_successor(self, server: str) -> None:
         # On the thread that has noticed it, which may be the bus's or hold a connection: only queued here.
         recent = self._recent.recent()
+        mark = self._lineage.mark() if self._lineage is not None else None
+        if mark is not None:
+            self.pending.add(Pending.proof(mark))
         if recent.queued:
             self.pending.add(recent)
+        if self.pending:
             self._replayer.wake(at_once=True)
         # Threads that notice it at the same time all come here: to queue twice does no harm.
         if self._successor != server:

@@ -208,8 +208,8 @@ class Remembering(Protocol):
         """Return what was remembered last; `None` if that is not known."""
         ...
 
-    def remember(self, position: bytes) -> None:
-        """Remember a position."""
+    def remember(self, position: bytes, known: bytes | None) -> None:
+        """Remember a position, if what is remembered is still what was recalled last."""
         ...
 
 

@@ -12,6 +12,7 @@ from greencache.tiers.backlog import Backlog
 from greencache.tiers.base import Status, Tier
 from greencache.tiers.partial import PartialOutageError, Sharded
 from greencache.tiers.pending import Pending
+from greencache.tiers.recent import Lineage
 from greencache.typing import CacheTier, Key, Seconds
 
 __all__ = ["Guard"]
@@ -38,6 +39,7 @@ class Guard:
         on_replayed: Is called with what was replayed, to do it in nearer tiers and to announce it.
         failover_window: Seconds for which drops are remembered, to be replayed to another server.
         capacity: How many drops may wait one by one.
+        lineage: Tells whether another server has what was told to its predecessor before that.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Guard:
         on_replayed: Callable[[Pending], None],
         failover_window: Seconds,
         capacity: int,
+        lineage: Lineage | None = None,
     ) -> None:
         self.tier = tier
         self.name: CacheTier = tier.name
@@ -66,6 +69,7 @@ class Guard:
             on_replayed=on_replayed,
             window=failover_window,
             capacity=capacity,
+            lineage=lineage,
         )
         self._pending = self._backlog.pending
         self._parts = tier if isinstance(tier, Sharded) and tier.is_sharded else None

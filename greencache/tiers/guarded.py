@@ -25,7 +25,7 @@ from greencache.tiers.base import (
 from greencache.tiers.guard import Guard
 from greencache.tiers.pending import Pending
 from greencache.tiers.prompt import Prompt
-from greencache.tiers.recent import Replicated
+from greencache.tiers.recent import Lineage, Replicated
 from greencache.typing import Key, Seconds
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class GuardedTier(Guard):
         on_replayed: Is called with what was replayed, to do it in nearer tiers and to announce it.
         failover_window: Seconds for which drops are remembered, to be replayed to another server.
         capacity: How many drops may wait one by one.
+        lineage: Tells whether another server has what was told to its predecessor before that.
         keeper: Keeps those who read one entry from changing it for each other.
     """
 
@@ -69,6 +70,7 @@ class GuardedTier(Guard):
         on_replayed: Callable[[Pending], None],
         failover_window: Seconds = 60.0,
         capacity: int = 10_000,
+        lineage: Lineage | None = None,
         keeper: "Keeper | None" = None,
     ) -> None:
         super().__init__(
@@ -79,6 +81,7 @@ class GuardedTier(Guard):
             on_replayed=on_replayed,
             failover_window=failover_window,
             capacity=capacity,
+            lineage=lineage,
         )
         self.writable: bool = tier.writable
         self.ttl: Seconds | None = tier.ttl
@@ -215,12 +218,7 @@ class GuardedTier(Guard):
         return self._tell(lambda: self.tier.drop_many(keys), pending, otherwise=0)
 
     def drop_matching(self, pattern: Pattern, *, is_heard: bool = False) -> int | None:
-        """Remove what matches and return how many; during an outage queue the drop, return `None`.
-
-        Args:
-            pattern: What to remove.
-            is_heard: As for `drop_many`.
-        """
+        """Remove what matches and return how many, or `None`, as `drop_many` does."""
         pending = Pending(patterns=[pattern], is_heard=is_heard)
         return self._tell(lambda: self.tier.drop_matching(pattern), pending, otherwise=0)
 
@@ -265,7 +263,11 @@ class GuardedTier(Guard):
         """Remember a position on the bus, unless drops that came before it still wait for the tier."""
         tier = self.tier
         if isinstance(tier, Remembering):
-            self._once(lambda: tier.remember(position))
+            # Only over what a server has that was told everything: on one that has just restarted from an old
+            # snapshot, what it remembers is the only sign of how old that is.
+            known = self._ready(lambda: (tier.recall(),))
+            if known is not None:
+                self._once(lambda: tier.remember(position, known[0]))
 
     def install(self) -> bool:
         """Make what the tier needs on its server, and return whether it has what it needs.

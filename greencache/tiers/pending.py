@@ -15,6 +15,8 @@ __all__ = ["Pending", "PendingDrops", "Queued", "covered_by"]
 _Name = tuple[str, str]
 _HIDDEN: _Name = ("stamp", ANY_TAG)
 """What is replaced along with others only, and so is not told of."""
+_PROOF = "proof"
+"""What is no drop, but makes the tier wait as they do."""
 _MOST_TOLD = 100
 """How many drops are named where people read it; of others it is only told how many there are."""
 
@@ -57,6 +59,21 @@ class Pending:
         payloads.update({("pattern", pattern.text): pattern for pattern in patterns})
         payloads.update({("stamp", tag): (tag, token) for tag, token in (stamps or {}).items()})
         self.queued = {name: Queued(0, payload, is_heard) for name, payload in payloads.items()}
+
+    @classmethod
+    def proof(cls, mark: Any) -> Self:
+        """Return what makes a tier wait to be read until its server is known to have all up to a mark."""
+        return cls.of({(_PROOF, repr(mark)): Queued(0, mark, is_heard=True)})
+
+    @property
+    def marks(self) -> list[Any]:
+        """The marks up to which the server must have everything."""
+        return self._of_kind(_PROOF)
+
+    @property
+    def drops(self) -> dict[_Name, Queued]:
+        """What is queued, by name, but for those."""
+        return {name: each for name, each in self.queued.items() if name[0] != _PROOF}
 
     @classmethod
     def of(cls, queued: Mapping[_Name, Queued]) -> Self:
@@ -209,11 +226,15 @@ def covered_by(covering: Pending, *queues: Mapping[_Name, Queued]) -> Pending:
 
 def _described(names: Collection[_Name]) -> tuple[str, ...]:
     # The tag without a name is the namespace.
-    told = itertools.islice((name for name in names if name != _HIDDEN), _MOST_TOLD)
+    told = itertools.islice((name for name in names if _is_told(name)), _MOST_TOLD)
     texts = [f"{kind}:{name}" if name else "everything" for kind, name in told]
     more = _count(names) - len(texts)
     return (*texts, f"… and {more} more") if more else tuple(texts)
 
 
 def _count(names: Collection[_Name]) -> int:
-    return len(names) - (_HIDDEN in names)
+    return sum(map(_is_told, names))
+
+
+def _is_told(name: _Name) -> bool:
+    return name != _HIDDEN and name[0] != _PROOF

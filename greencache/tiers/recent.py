@@ -3,14 +3,14 @@
 import collections
 import threading
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from greencache.clock import Clock
 from greencache.forks import after_fork_in_child
 from greencache.tiers.pending import Pending, Queued, covered_by
 from greencache.typing import Seconds
 
-__all__ = ["RecentDrops", "Replicated"]
+__all__ = ["Lineage", "RecentDrops", "Replicated"]
 
 _Name = tuple[str, str]
 
@@ -27,6 +27,22 @@ class Watch(Protocol):
         Args:
             on_successor: Is told what it is called, on the thread that noticed it.
             on_unknown: Is told why nobody can notice.
+        """
+        ...
+
+
+class Lineage(Protocol):
+    """Tells whether another server has what its predecessor was told, but for what is remembered."""
+
+    def mark(self) -> Any:
+        """Return what a server must have; `None` if nothing is known of it."""
+        ...
+
+    def goes_on_from(self, mark: Any) -> bool:
+        """Ask the server whether it has that.
+
+        Raises:
+            TierUnavailableError: If it does not answer.
         """
         ...
 
@@ -89,7 +105,7 @@ class RecentDrops:
                 kept = {name: drop for name, (_, drop) in self._kept.items()}
                 pending = covered_by(covering, kept, pending.queued)
                 self._kept.clear()
-            for name, drop in pending.queued.items():
+            for name, drop in pending.drops.items():
                 known = self._kept.get(name)
                 self._kept[name] = (now, drop.after(known and known[1]))
                 self._kept.move_to_end(name)

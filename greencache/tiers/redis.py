@@ -102,6 +102,7 @@ class RedisTier:
         self._drop = load_script("drop")
         self._release = load_script("release")
         self._extend = load_script("extend")
+        self._remember = load_script("remember")
 
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Entry]:
         """Return what is there, stale entries included; one plain GET when one key is asked for."""
@@ -237,9 +238,9 @@ class RedisTier:
         """Return the position on the bus up to which this tier was brought; `None` if it is not known."""
         return self._reader.read_one(self._names.position)
 
-    def remember(self, position: bytes) -> None:
-        """Keep a position on the bus."""
-        self._manager.execute(b"SET", self._names.position, position)
+    def remember(self, position: bytes, known: bytes | None) -> None:
+        """Keep a position on the bus, if the one that is kept is still what was recalled last."""
+        self._manager.run_script(self._remember, [self._names.position], [position, known or b""])
 
     def read_stamps(self, tags: Iterable[str], seed: StampSeed | None = None) -> dict[str, str]:
         """Return the current stamp of each tag; a missing one is created, once for all processes."""

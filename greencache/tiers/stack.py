@@ -64,6 +64,10 @@ class Stack:
         authority = self.authority
         return () if authority is None else tuple(t for t in self.shared if t.name < authority.name)
 
+    def is_authority(self, tier: Tier) -> bool:
+        """Return whether a tier is what the authority guards."""
+        return self.authority is not None and self.authority.tier is tier
+
     @property
     def above_views(self) -> tuple[GuardedTier, ...]:
         """The shared tiers that may hold copies of a view's rows, and are no views themselves."""

@@ -460,3 +460,73 @@ def test_a_tier_that_cannot_do_both_at_once_is_asked_step_by_step(scene):
     """Such as the table of PostgreSQL."""
     assert scene.guarded.reserve_and_get(["a"]) is None
     assert scene.tier.calls == []
+
+
+class Lineage:
+    """Knows whether another server has what its predecessor was told."""
+
+    def __init__(self, *, is_kept=True, known="mark"):
+        self.known = known
+        self.is_kept = is_kept
+        self.asked = []
+        self.error = None
+
+    def mark(self):
+        """Return what must be there."""
+        return self.known
+
+    def goes_on_from(self, mark):
+        """Return whether it is."""
+        self.asked.append(mark)
+        if self.error is not None:
+            raise self.error
+        return self.is_kept
+
+
+def test_what_another_server_lacks_and_nobody_remembers_makes_all_of_it_forgotten():
+    """Although nothing was dropped within the window."""
+    scene = Scene(lineage=Lineage(is_kept=False))
+    scene.put("a", "old")
+    scene.tier.watch.notice()
+    assert scene.guarded.get_many(["a"]) == ({}, {})
+    # Another thread may be at it.
+    wait_until(scene.guarded.replay, reason="all is replayed")
+    assert scene.guarded.get_many(["a"]) == ({}, {})
+    assert scene.replayed == [("pattern:*",)]
+
+
+def test_another_server_that_has_everything_is_told_only_what_was_dropped_lately():
+    """The rest of it is believed."""
+    scene = Scene(lineage=Lineage())
+    scene.guarded.drop_many(["b"])
+    scene.put("a", "kept")
+    scene.tier.watch.notice()
+    wait_until(scene.guarded.replay, reason="all is replayed")
+    assert list(scene.guarded.get_many(["a"])[0]) == ["a"]
+    assert scene.replayed == [("key:b",)]
+
+
+def test_a_server_that_cannot_be_compared_is_not_read():
+    """Until it can be; and each of two successors is compared with what came before the first."""
+    lineage = Lineage(known="first")
+    scene = Scene(lineage=lineage)
+    lineage.error = TierUnavailableError("away")
+    scene.put("a", "kept")
+    scene.tier.watch.notice("second")
+    assert scene.guarded.get_many(["a"]) == ({}, {})
+    lineage.known = "later"
+    scene.tier.watch.notice("third")
+    lineage.error = None
+    wait_until(scene.guarded.replay, reason="it is compared")
+    assert list(scene.guarded.get_many(["a"])[0]) == ["a"]
+    assert set(lineage.asked) == {"first", "later"}
+
+
+def test_of_what_is_unknown_nothing_is_proved():
+    """A process that has never listened remembers all that it has dropped itself, or nothing."""
+    lineage = Lineage(is_kept=False, known=None)
+    scene = Scene(lineage=lineage)
+    scene.put("a", "kept")
+    scene.tier.watch.notice()
+    assert list(scene.guarded.get_many(["a"])[0]) == ["a"]
+    assert lineage.asked == []

@@ -716,8 +716,17 @@ class TestTheRest:
         assert tier.recall() is None
         manager.execute("RPUSH", "gc:n:{app}", "x")
         assert tier.recall() is None
-        tier.remember(b"7-0 mark")
+        tier.remember(b"7-0 mark", None)
         assert tier.recall() == b"7-0 mark"
+
+    def test_a_position_is_not_remembered_over_another_than_was_recalled(self, tier):
+        """The server may have restarted meanwhile, with an old one that tells how old its data are."""
+        tier.remember(b"7-0 mark", None)
+        tier.remember(b"9-0 mark", b"8-0 mark")
+        tier.remember(b"9-0 mark", None)
+        assert tier.recall() == b"7-0 mark"
+        tier.remember(b"9-0 mark", b"7-0 mark")
+        assert tier.recall() == b"9-0 mark"
 
     def test_usage_counts_the_entries_of_the_namespace(self, tier, make_tier, entry):
         """Neither leases nor stamps nor other namespaces."""
