@@ -71,9 +71,11 @@ class ClusterRound:
             place = part.asked_at or part.place or self._owner(part.slot)
             if place is None:
                 self._map.doubt()
-                part.fault = TransientError(
-                    f"no node of the Cluster owns slot {part.slot}", may_have_run=False
-                )
+                self._map.refresh(self._deadline)
+                place = self._owner(part.slot)
+            if place is None:
+                # Nobody promotes a node for a slot that no node has: to wait would not help.
+                part.finish(TierUnavailableError(f"no node of the Redis Cluster owns slot {part.slot}"))
             else:
                 groups.setdefault(place, []).append(part)
         return list(groups.items())

@@ -87,7 +87,9 @@ def redirect_of(error: Any) -> tuple[str, int, str, int] | None:
 
 def concerns_slot(error: Exception) -> bool:
     """Return whether an error reply tells of a slot, and not of the whole node."""
-    return _split(error)[0] in {"TRYAGAIN", "CLUSTERDOWN"}
+    code, text = _split(error)
+    # A Cluster that wants all slots covered refuses everything while one is not: then no node is of use.
+    return code == "TRYAGAIN" or (code == "CLUSTERDOWN" and "slot not served" in text)
 
 
 def is_demoted(error: Exception) -> bool:

@@ -7,7 +7,7 @@ from redis import exceptions
 from redis._parsers import _RESP2Parser
 
 from greencache.backends.redis_address import RedisAddress
-from greencache.backends.redis_errors import closed_by_peer, explain_failure, explain_reply
+from greencache.backends.redis_errors import closed_by_peer, concerns_slot, explain_failure, explain_reply
 from greencache.backends.retry import MovingSlotError, RefusedError, TransientError
 from greencache.errors import SecureConnectionError, ServerReplyError, TierUnavailableError
 
@@ -125,3 +125,17 @@ def test_repeats_neither_password_nor_arguments():
 def test_knows_a_server_that_hung_up(error, is_closed):
     """Which is worth one attempt over a fresh connection; slowness and refusals are not."""
     assert closed_by_peer(error) is is_closed
+
+
+@pytest.mark.parametrize(
+    ("text", "is_of_slot"),
+    [
+        ("TRYAGAIN Multiple keys request during rehashing of slot", True),
+        ("CLUSTERDOWN Hash slot not served", True),
+        ("CLUSTERDOWN The cluster is down", False),
+        ("LOADING Redis is loading the dataset in memory", False),
+    ],
+)
+def test_what_is_about_a_slot_says_nothing_of_the_node(text, is_of_slot):
+    """A Cluster that is down as a whole is left alone; one that lacks a slot has others."""
+    assert concerns_slot(exceptions.ResponseError(text)) is is_of_slot

@@ -10,6 +10,8 @@ import pytest
 from greencache import CacheManager
 from greencache.testing import wait_until
 from tests.faults.failover_load import FailoverLoad
+from tests.faults.figures import IS_LONG
+from tests.faults.stock_readers import StockReaders, stock_client
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
@@ -62,7 +64,7 @@ def test_a_failover_under_load(servers, load, figure, scenario, holds_bus):
     if not holds_bus:
         primary = next(each for each in servers.primaries if each is not primary)
     what = f"{how}, with the bus" if holds_bus else how
-    with load:
+    with load, stock_beside(servers, is_measured=not holds_bus) as stock:
         wait_until(lambda: len(load.hits) > 50, deadline=30, reason="keys are found")
         harmed = time.monotonic()
         harm(servers, primary)
@@ -72,6 +74,7 @@ def test_a_failover_under_load(servers, load, figure, scenario, holds_bus):
         servers.heal()
         load.run(2)
     note(figure, scenario, what, load)
+    note_stock(figure, scenario, what, stock, harmed)
     longest = load.longest_call(harmed)
     figure(scenario, f"{what}: longest read", longest, "s", f"<= {3 * DEADLINE + GRACE}")
     figure(scenario, f"{what}: hits after promotion", load.hits_again(promoted), "s", "<= 2.0")
@@ -81,7 +84,7 @@ def test_a_failover_under_load(servers, load, figure, scenario, holds_bus):
 def test_slots_are_moved_under_load(servers, load, figure):
     """Those of some keys, from one node to the next, again and again."""
     names = [f"gc:v:{{failover:key{number}}}" for number in range(12)]
-    with load:
+    with load, stock_beside(servers) as stock:
         wait_until(lambda: len(load.hits) > 50, deadline=30, reason="keys are found")
         began = time.monotonic()
         for name in names:
@@ -91,6 +94,7 @@ def test_slots_are_moved_under_load(servers, load, figure):
             servers.migrate_slot(servers.slot_of(name), target)
         load.run(1)
     note(figure, "49", "moved", load)
+    note_stock(figure, "49", "moved", stock, began)
     figure("49", "moved: longest read", load.longest_call(began), "s", f"<= {DEADLINE + GRACE}")
     figure("49", "moved: longest time without hits", load.longest_gap(began), "s", "<= 1.0")
 
@@ -131,6 +135,25 @@ def test_a_load_whose_slot_is_being_moved_keeps_nobody_waiting(servers, new_cach
     migration.move_keys()
     migration.finish()
     assert one.get_or_load("key", lambda: "loaded once more") == "loaded again"
+
+
+@contextlib.contextmanager
+def stock_beside(servers, *, is_measured=IS_LONG):
+    """Read through stock redis-py in the same scenario, where there is time for that."""
+    if not (is_measured and IS_LONG):
+        yield None
+        return
+    with stock_client(servers.url) as client, StockReaders(client, client) as stock:
+        yield stock
+
+
+def note_stock(figure, scenario, what, stock, moment):
+    """Note what stock redis-py has done meanwhile; nothing is asked of it."""
+    if stock is not None:
+        name, detail = f"stock redis-py: {what}", {"seen": stock.errors[:3], "calls": len(stock.calls)}
+        figure(scenario, f"{name}: errors", len(stock.errors), "reads", **detail)
+        figure(scenario, f"{name}: longest read", stock.longest_call(moment), "s", **detail)
+        figure(scenario, f"{name}: longest time without values", stock.longest_gap(moment), "s", **detail)
 
 
 def note(figure, scenario, what, load):
