@@ -260,7 +260,7 @@ def test_many_refreshes_leave_a_view_of_bounded_size(facts, figure, is_long):
     cache = facts.cache(view())
     size = "select pg_total_relation_size('fact_view')"
     before = facts.ask(size)
-    rounds = 300 if is_long else 30
+    rounds = 120 if is_long else 30
     for _ in range(rounds):
         facts.change()
         assert cache.refresh_view("fact_view")
