@@ -11,6 +11,14 @@ from greencache.testing import wait_until
 from tests.database.conftest import NAMESPACE, READ
 
 KEY = "factor:DE"
+
+
+def set_for_a_moment(cache):
+    """Store the new value for so short a time that it is gone."""
+    cache.set(KEY, 2, ttl=0.001)
+    wait_until(lambda: cache.get(KEY, MISSING) is MISSING, reason="it has expired")
+
+
 DROPS = {
     "key": lambda cache: cache.invalidate(KEY),
     "delete": lambda cache: cache.delete(KEY),
@@ -18,7 +26,7 @@ DROPS = {
     "pattern": lambda cache: cache.invalidate(pattern="factor:*"),
     "pattern of one": lambda cache: cache.invalidate(pattern=KEY),
     "clear": lambda cache: cache.clear(),
-    "set and gone": lambda cache: (cache.set(KEY, 2), cache.delete(KEY)),
+    "set, and expired": set_for_a_moment,
 }
 
 
@@ -50,11 +58,6 @@ def old_reader(connect, database):
 def any_cache(request, new_cache, redis_url):
     """A cache with PostgreSQL alone below L1, and one with Redis between."""
     return new_cache(l3=redis_url if request.param == "redis" else None)
-
-
-def held(cache, key=KEY):
-    """Return what each tier holds of a key."""
-    return {each.tier: each.state for each in cache.explain(key).tiers if each.state != "absent"}
 
 
 @pytest.mark.parametrize("drop", DROPS)
