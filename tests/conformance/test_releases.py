@@ -25,6 +25,20 @@ def server(release):
         yield server
 
 
+@pytest.fixture(scope="module")
+def sentinels(release):
+    """A primary, replicas and sentinels of a release."""
+    with RedisSentinelServers(release=release, sources=LOCAL) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def cluster(release):
+    """A cluster of a release."""
+    with RedisClusterServers(release=release, sources=LOCAL) as servers:
+        yield servers
+
+
 class TestEachRelease(RedisTierSuite):
     """A single server."""
 
@@ -39,31 +53,19 @@ class TestEachRelease(RedisTierSuite):
 class TestEachReleaseBehindSentinels(RedisTierSuite):
     """The primary of the moment."""
 
-    @pytest.fixture(scope="class")
-    def servers(self, release):
-        """A primary, replicas and sentinels of one release."""
-        with RedisSentinelServers(release=release, sources=LOCAL) as servers:
-            yield servers
-
     @pytest.fixture
-    def url(self, servers):
+    def url(self, sentinels):
         """Of empty servers."""
-        servers.flush()
-        return servers.url
+        sentinels.flush()
+        return sentinels.url
 
 
 @only_in_a_long_run
 class TestEachReleaseAsACluster(RedisTierSuite):
     """Keys on three primaries."""
 
-    @pytest.fixture(scope="class")
-    def servers(self, release):
-        """A cluster of one release."""
-        with RedisClusterServers(release=release, sources=LOCAL) as servers:
-            yield servers
-
     @pytest.fixture
-    def url(self, servers):
+    def url(self, cluster):
         """Of an empty cluster."""
-        servers.flush()
-        return servers.url
+        cluster.flush()
+        return cluster.url
