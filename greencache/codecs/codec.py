@@ -19,7 +19,7 @@ __all__ = ["Checksum", "Codec"]
 
 Checksum: TypeAlias = Literal["sha256", "crc32"]
 """What is written beside the CRC-32 of everything: the payload's SHA-256, or with "crc32", which is cheaper,
-nothing. The digest is the value's provenance; it is compared after inflating, and by who looks closely."""
+nothing. The digest is the value's provenance, and is compared whenever it is there."""
 
 
 class Codec:
@@ -145,14 +145,13 @@ class Codec:
                 on_refused(key, error)
         return entries
 
-    def decode(self, key: str, data: bytes, shift: Seconds | None = None, *, is_close: bool = False) -> Entry:
+    def decode(self, key: str, data: bytes, shift: Seconds | None = None) -> Entry:
         """Return the entry that the bytes were made from.
 
         Args:
             key: The key with its namespace.
             data: Any bytes.
             shift: What `shift` returned, for who decodes many at once; asked for if not given.
-            is_close: Whether to compare the payload's SHA-256 even where the CRC has proved the same bytes.
 
         Raises:
             DecodeError: If they are not an entry of this key that this codec may read; the reason is one of
@@ -161,7 +160,7 @@ class Codec:
         """
         try:
             header, digest, stored = self._opened(key, data)
-            value = self._load(header, digest, stored, is_close=is_close)
+            value = self._load(header, digest, stored)
             if header.flags & IS_ABSENT:
                 value = MISSING
             return self._entry(header, data, value, self.shift() if shift is None else shift)
@@ -218,7 +217,7 @@ class Codec:
             return self._signer.verify(data)
         raise DecodeError("signed, and this codec has no signer to verify it", "signature")
 
-    def _load(self, header: Header, digest: bytes, stored: memoryview, *, is_close: bool) -> Any:
+    def _load(self, header: Header, digest: bytes, stored: memoryview) -> Any:
         _, _, serializer, compressor, _, _, _, _, _, _, _, _, _, stored_size, size = header
         if size > self._max_size:
             raise DecodeError(f"inflates to {size} bytes, this codec reads {self._max_size}", "size")
@@ -232,7 +231,7 @@ class Codec:
             plain = memoryview(compressor_by_id(compressor).decompress(stored, size))
         elif stored_size != size:
             raise DecodeError(f"a payload of {stored_size} bytes, expected {size}", "size")
-        if digest and (compressor or is_close) and hashlib.sha256(plain).digest() != digest:
+        if digest and hashlib.sha256(plain).digest() != digest:
             raise DecodeError("the SHA-256 of the payload does not match: damaged", "checksum")
         return reader.loads(plain)
 

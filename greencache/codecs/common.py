@@ -8,6 +8,7 @@ import math
 import struct
 import zlib
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 from greencache.codecs.envelope import (
@@ -84,7 +85,10 @@ def open_common(
     stamps = _known_stamps.get(block)
     if stamps is None or len(stamps) != count:
         stamps = _remembered(block, count)
-    value = loads(data[start:stop])
+    payload = data[start:stop]
+    if start > key_end and sha256(payload).digest() != data[key_end:start]:
+        return None
+    value = loads(payload)
     return restored(value, fresh - shift, stale - shift, due - shift, created, stamps, kind[1], cost, size)
 
 

@@ -26,9 +26,8 @@
             +   trailer of the signature, if flagged: see signer.py
 
 The CRC finds damage anywhere, the header included, before anything is inflated. The SHA-256 says where a
-value came from: two entries with the same digest hold the same payload, however they were compressed. It is
-compared where the CRC is not of the same bytes, that is after inflating, and by who looks closely: to compare
-it at each read would take as long as all else together, and prove nothing more against who can write here.
+value came from: two entries with the same digest hold the same payload, however they were compressed. It
+finds what a CRC of 32 bits may miss; neither proves anything against who can write here.
 """
 
 import functools

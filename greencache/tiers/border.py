@@ -54,7 +54,7 @@ class Border:
         """Return what the bytes hold, uncounted; of an entry that cannot be read, its times at least."""
         name = self._prefix + key
         try:
-            return Inspection(entry=self._codec.decode(name, data, is_close=True), size=len(data))
+            return Inspection(entry=self._codec.decode(name, data), size=len(data))
         except DecodeError as error:
             problem = f"cannot be read here: {error}"
         try:
