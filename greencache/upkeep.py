@@ -73,6 +73,9 @@ class Upkeep:
         with self._lock:
             if self._thread is thread and not self._is_closed:
                 self._was_patched = is_patched()
+                # Where a signal's handler raises in `is_alive`, a thread that runs counts as ended.
+                self._stop.set()
+                self._stop = threading.Event()
                 self._thread = threading.Thread(
                     target=self._run, args=(self._stop,), name="greencache-upkeep", daemon=True
                 )

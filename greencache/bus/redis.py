@@ -11,12 +11,13 @@ from greencache.backends.redis import RedisListener, RedisManager
 from greencache.backends.redis_names import RedisNames
 from greencache.bus import stream
 from greencache.bus.base import HostMemory, Message, MessageHandler, MessageKind
+from greencache.bus.options import check_options
 from greencache.bus.place import Place
 from greencache.bus.publisher import Publisher
 from greencache.bus.reader import BATCH, GapError, LogReader
 from greencache.bus.stream import Position, Record
 from greencache.clock import Clock
-from greencache.errors import ConfigurationError, DecodeError
+from greencache.errors import DecodeError
 from greencache.events import Event, EventKind, Recorder
 from greencache.forks import after_fork_in_child
 from greencache.patching import is_patched, refuse_late_patch
@@ -27,7 +28,6 @@ __all__ = ["RedisBus"]
 _FIRST_PAUSE: Seconds = 0.05
 _LONGEST_PAUSE: Seconds = 1.0
 _LONGEST_FAREWELL: Seconds = 2.0
-_THREAD = "greencache-bus"
 
 
 class RedisBus:
@@ -61,14 +61,7 @@ class RedisBus:
         heartbeat: Seconds = 0.5,
         max_length: int = 10_000,
     ) -> None:
-        if not 0 < heartbeat < math.inf or max_length < 1:
-            raise ConfigurationError(
-                f"heartbeat and max_length must be positive, got {heartbeat} s and {max_length} messages"
-            )
-        if max_staleness is not None and not max_staleness >= 2 * heartbeat:
-            raise ConfigurationError(
-                f"max_staleness must be None or two heartbeats of {heartbeat} s or more, got {max_staleness}"
-            )
+        check_options(heartbeat, max_staleness, max_length)
         self._manager = manager
         self._name = RedisNames(namespace).bus
         self._clock = clock
@@ -119,8 +112,14 @@ class RedisBus:
             with self._lock:
                 if not (self._is_closed or (self._thread and self._thread.is_alive())):  # started meanwhile
                     self._was_patched = is_patched()
+                    # Where a signal's handler raises in `is_alive`, a thread that runs counts as ended.
+                    self._stop.set()
+                    self._stop = threading.Event()
                     self._thread = threading.Thread(
-                        target=self._listen, args=(self._handler, self._stop), name=_THREAD, daemon=True
+                        target=self._listen,
+                        args=(self._handler, self._stop),
+                        name="greencache-bus",
+                        daemon=True,
                     )
                     self._thread.start()
         except (RuntimeError, MemoryError) as error:

@@ -705,3 +705,19 @@ def _run_child(body):
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+class TestInterruptedStart:
+    def test_a_listener_that_counts_as_ended_by_mistake_ends(self, make_member):
+        """A signal's handler that raises in `Thread.is_alive` leaves it so; two would see each other's gaps."""
+        member = make_member()
+        member.start()
+        assert member.bus.wait_joined(10)
+        first = member.bus._thread
+        first.is_alive = lambda: False
+        member.bus.start(member.bus._handler)
+        second = member.bus._thread
+        assert second is not first
+        first.join(10)
+        assert not threading.Thread.is_alive(first)
+        assert second.is_alive()
