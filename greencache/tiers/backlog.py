@@ -151,7 +151,7 @@ class Backlog:
         self._recorder.record(Event(EventKind.INVALIDATION_REPLAYED, tier.name, detail=detail))
         return is_whole
 
-    def _has_all_up_to(self, marks: list[Any]) -> bool:
+    def _has_all_up_to(self, marks: tuple[Any, ...]) -> bool:
         lineage = self._lineage
         return lineage is None or all(map(lineage.goes_on_from, marks))
 

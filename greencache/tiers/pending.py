@@ -15,10 +15,17 @@ __all__ = ["Pending", "PendingDrops", "Queued", "covered_by"]
 _Name = tuple[str, str]
 _HIDDEN: _Name = ("stamp", ANY_TAG)
 """What is replaced along with others only, and so is not told of."""
-_PROOF = "proof"
+_PROOF: _Name = ("proof", "")
 """What is no drop, but makes the tier wait as they do."""
+_UNTOLD = frozenset({_HIDDEN, _PROOF})
 _MOST_TOLD = 100
 """How many drops are named where people read it; of others it is only told how many there are."""
+
+
+class _Marks(tuple[Any, ...]):
+    """Up to where a server must have everything: each of them, since it may have been succeeded meanwhile."""
+
+    __slots__ = ()
 
 
 class Queued(NamedTuple):
@@ -30,6 +37,8 @@ class Queued(NamedTuple):
 
     def after(self, earlier: "Queued | None") -> "Queued":
         """Return this drop as it is queued after another one of the same."""
+        if earlier is not None and isinstance(self.payload, _Marks):
+            return self._replace(payload=_Marks(dict.fromkeys((*earlier.payload, *self.payload))))
         # What is this process's own to announce stays so.
         is_own = self.is_heard and earlier is not None and not earlier.is_heard
         return self._replace(is_heard=False) if is_own else self
@@ -63,17 +72,18 @@ class Pending:
     @classmethod
     def proof(cls, mark: Any) -> Self:
         """Return what makes a tier wait to be read until its server is known to have all up to a mark."""
-        return cls.of({(_PROOF, repr(mark)): Queued(0, mark, is_heard=True)})
+        return cls.of({_PROOF: Queued(0, _Marks([mark]), is_heard=True)})
 
     @property
-    def marks(self) -> list[Any]:
+    def marks(self) -> tuple[Any, ...]:
         """The marks up to which the server must have everything."""
-        return self._of_kind(_PROOF)
+        proof = self.queued.get(_PROOF)
+        return () if proof is None else proof.payload
 
     @property
     def drops(self) -> dict[_Name, Queued]:
         """What is queued, by name, but for those."""
-        return {name: each for name, each in self.queued.items() if name[0] != _PROOF}
+        return {name: each for name, each in self.queued.items() if name != _PROOF}
 
     @classmethod
     def of(cls, queued: Mapping[_Name, Queued]) -> Self:
@@ -172,9 +182,11 @@ class PendingDrops:
             return any(kind == "stamp" for kind, _ in self._queued)
 
     def untouched(self, keys: Iterable[Key]) -> list[Key]:
-        """Return those of some keys that no drop waits for."""
+        """Return those of some keys that no drop waits for; none before the server has proved what it has."""
         with self._lock:
             queued = self._queued
+            if _PROOF in queued:
+                return []
             patterns = [drop.payload for (kind, _), drop in queued.items() if kind == "pattern"]
             return [
                 key
@@ -226,15 +238,11 @@ def covered_by(covering: Pending, *queues: Mapping[_Name, Queued]) -> Pending:
 
 def _described(names: Collection[_Name]) -> tuple[str, ...]:
     # The tag without a name is the namespace.
-    told = itertools.islice((name for name in names if _is_told(name)), _MOST_TOLD)
+    told = itertools.islice((name for name in names if name not in _UNTOLD), _MOST_TOLD)
     texts = [f"{kind}:{name}" if name else "everything" for kind, name in told]
     more = _count(names) - len(texts)
     return (*texts, f"… and {more} more") if more else tuple(texts)
 
 
 def _count(names: Collection[_Name]) -> int:
-    return sum(map(_is_told, names))
-
-
-def _is_told(name: _Name) -> bool:
-    return name != _HIDDEN and name[0] != _PROOF
+    return len(names) - sum(name in names for name in _UNTOLD)

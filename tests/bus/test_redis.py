@@ -709,7 +709,7 @@ def _run_child(body):
 
 class TestInterruptedStart:
     def test_a_listener_that_counts_as_ended_by_mistake_ends(self, make_member):
-        """A signal's handler that raises in `Thread.is_alive` leaves it so; two would see each other's gaps."""
+        """As a signal's handler that raises in `is_alive` leaves it; two would see each other's gaps."""
         member = make_member()
         member.start()
         assert member.bus.wait_joined(10)

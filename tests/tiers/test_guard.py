@@ -6,7 +6,7 @@ import pytest
 
 from greencache import MISSING, CacheManager, InvalidationPending
 from greencache.entry import Entry
-from greencache.errors import TierUnavailableError
+from greencache.errors import ServerReplyError, TierUnavailableError
 from greencache.events import EventKind
 from greencache.keys import Pattern
 from greencache.testing import FakeClock, wait_until
@@ -530,3 +530,22 @@ def test_of_what_is_unknown_nothing_is_proved():
     scene.tier.watch.notice()
     assert list(scene.guarded.get_many(["a"])[0]) == ["a"]
     assert lineage.asked == []
+
+
+def test_a_server_that_takes_no_writes_is_not_read_before_it_is_compared():
+    """Although it answers: what is to be forgotten there cannot be, and is not known by its keys."""
+    lineage = Lineage(is_kept=False)
+    scene = Scene(lineage=lineage)
+    scene.put("a", "old")
+
+    def refuse(*_):
+        raise ServerReplyError("READONLY")
+
+    scene.tier.drop_matching = refuse
+    scene.tier.watch.notice()
+    assert not scene.guarded.replay()
+    assert scene.guarded.look(["a"]) == ({}, {})
+    assert scene.guarded.look(["a"]) == ({}, {})
+    del scene.tier.drop_matching
+    wait_until(scene.guarded.replay, reason="everything is forgotten")
+    assert scene.guarded.look(["a"]) == ({}, {})
