@@ -34,6 +34,8 @@ class _LogLineage:
     def mark(self) -> Any:
         """Return what a server must have, the rest being remembered; `None` if nothing is known of it."""
         # Half the window, since a drop is remembered from when it was made, and is in the log a little later.
+        # Who has not listened for so long remembers all that it has dropped itself, and leaves the rest to
+        # those that have: else each failover while some process is young would cost all that is cached.
         return self._bus.at(self._now() - self._window / 2)
 
     def goes_on_from(self, mark: Any) -> bool:

@@ -115,7 +115,7 @@ class Logged(Protocol):
     """A bus whose log lies on a server, which may lose it."""
 
     def at(self, moment: Seconds) -> Any:
-        """Return how far all was applied at a moment, or when that was first known; `None` if it is not."""
+        """Return how far all was applied at a moment; `None` if that was not known yet."""
         ...
 
     def has(self, position: Any) -> bool:

@@ -12,7 +12,7 @@ __all__ = ["Place"]
 
 _BETWEEN_MARKS: Seconds = 1.0
 _MARKS = 600
-"""How many are kept. Who asks for an earlier moment gets the earliest that is known, which is a later one."""
+"""How many are kept."""
 
 
 class Place:
@@ -52,11 +52,16 @@ class Place:
             self._passed.clear()
 
     def at(self, moment: Seconds) -> Position | None:
-        """Return the last mark that was passed by a moment, else the first one since, if there is any."""
+        """Return the last mark that was passed by a moment; `None` if there was none yet.
+
+        If the moment lies before all that is kept, the first one that is.
+        """
         with self._moved:
             passed = list(self._passed)
         before = [position for when, position in passed if when <= moment]
-        return before[-1] if before else passed[0][1] if passed else None
+        if before:
+            return before[-1]
+        return passed[0][1] if len(passed) == _MARKS else None
 
     def tell(self) -> None:
         """Let those who wait look again."""

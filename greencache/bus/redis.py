@@ -154,7 +154,7 @@ class RedisBus:
         return self._place.wait_for(is_so, timeout)
 
     def at(self, moment: Seconds) -> Position | None:
-        """Return how far all was applied at a moment, or when that was first known; `None` if it is not."""
+        """Return how far all was applied at a moment; `None` if that was not known yet."""
         return self._place.at(moment)
 
     def has(self, position: Position) -> bool:

@@ -98,15 +98,15 @@ def test_a_loop_that_ends_in_the_middle_of_a_step_gives_back_its_leases_when_tha
     """The thread that does the step closes the read."""
     elector = shared._engine.stack.authority
     begun, may_end = threading.Event(), threading.Event()
-    reserve = elector.reserve_many
+    reserve = elector.reserve_and_get
 
     def slowly(keys):
-        leases = reserve(keys)
+        answer = reserve(keys)
         begun.set()
         assert may_end.wait(LONGEST)
-        return leases
+        return answer
 
-    monkeypatch.setattr(elector, "reserve_many", slowly)
+    monkeypatch.setattr(elector, "reserve_and_get", slowly)
     waiting = []
 
     async def main():

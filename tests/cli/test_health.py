@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from greencache import CacheConfig, CacheManager
 from greencache.cli.app import app
+from greencache.errors import TierUnavailableError
 from greencache.health.monitor import shared_monitor
 from greencache.testing import FakeClock, wait_until
 from greencache.tiers.tokens import process_name
@@ -48,6 +49,15 @@ def test_it_tells_how_every_tier_is_now(redis_servers, config):
     assert "down" in done.output
 
 
+def _noted(cache):
+    """Return how many checks of L3 are noted; none if a busy machine took too long to say."""
+    try:
+        history = cache.fleet_health_history()
+    except TierUnavailableError:
+        return None
+    return len(next(iter(history.values()), {}).get(3, ()))
+
+
 def test_it_tells_what_a_running_process_has_found(redis_servers, config):
     """Of the last hour, from the Redis where that process notes it."""
     server, clock = redis_servers(), FakeClock()
@@ -58,12 +68,7 @@ def test_it_tells_what_a_running_process_has_found(redis_servers, config):
         for count in (1, 2):
             clock.advance(30.0)
             shared_monitor().nudge()
-            wait_until(
-                lambda count=count: (
-                    len(next(iter(cache.fleet_health_history().values()), {}).get(3, ())) == count
-                ),
-                reason="it was checked and noted",
-            )
+            wait_until(lambda count=count: _noted(cache) == count, reason="it was checked and noted")
         done = run("--config", path, "--history", "--step", "1h")
         assert done.exit_code == 0, done.output
         assert f"L3, checked by {process_name()}" in done.output

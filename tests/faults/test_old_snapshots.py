@@ -47,6 +47,15 @@ def caches(servers, clock):
         ]
 
 
+def await_all_heard(servers, caches):
+    """Wait until the caches have applied all that was announced, before their clock jumps."""
+    with redis.Redis.from_url(servers["l3"].url) as admin:
+        ((last, _),) = admin.xrevrange("gc:b:{old}", count=1)
+    number = int(last.partition(b"-")[0])
+    buses = [cache._engine.bus for cache in caches]
+    wait_until(lambda: all(bus.applied() >= number for bus in buses), reason="all was heard")
+
+
 def restart(server, *, saved):
     """Kill a server and let it come back with what it had saved."""
     server.kill()
@@ -88,6 +97,7 @@ def test_what_was_dropped_long_ago_does_not_come_back_with_an_old_snapshot(
     with redis.Redis.from_url(servers[name].url) as admin:
         admin.save()
     caches[0].invalidate("a")
+    await_all_heard(servers, caches)
     clock.advance(3 * WINDOW)
     restart(servers[name], saved=True)
     seen = reads_until_used(caches, clock, servers[name])
@@ -100,6 +110,7 @@ def test_what_a_fresh_snapshot_has_is_kept(servers, caches, clock, name):
     """Where nothing was dropped since, a restart costs nothing that was cached."""
     caches[0].set("a", "kept")
     assert caches[1].get("a") == "kept"
+    await_all_heard(servers, caches)
     clock.advance(3 * WINDOW)
     with redis.Redis.from_url(servers[name].url) as admin:
         admin.save()
