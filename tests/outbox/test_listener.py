@@ -21,7 +21,7 @@ from greencache.events import EventKind
 from greencache.outbox.base import Change
 from greencache.outbox.listener import OutboxListener
 from greencache.outbox.reader import OutboxReader
-from greencache.testing import wait_until
+from greencache.testing import TcpProxy, wait_until
 from tests.outbox.conftest import NAMESPACE
 
 INVALIDATE = "select greencache.invalidate(%s, %s)"
@@ -64,8 +64,8 @@ def new_listener(postgres_url, watcher):
     """Start listeners, each with a manager and a sink of its own, as processes have."""
     with contextlib.ExitStack() as stack:
 
-        def start(**options):
-            manager = PostgresManager(postgres_url, timeout=5)
+        def start(url=postgres_url, **options):
+            manager = PostgresManager(url, timeout=5)
             stack.callback(manager.close)
             settings = {"namespace": NAMESPACE, "poll_interval": 0.1} | options
             listener = OutboxListener(manager, clock=SystemClock(), recorder=Events(), **settings)
@@ -265,6 +265,26 @@ def test_a_hung_leader_is_replaced(new_listener, invalidate, database, factors, 
     wait_until(lambda: listener.sink.keys == ["a"], reason="it is handed over")
     with pytest.raises(psycopg.OperationalError):
         database.execute("select 1")
+
+
+def test_a_leader_whose_link_went_silent_is_replaced(
+    postgres_url, new_listener, invalidate, factors, monkeypatch
+):
+    """The server sees a connection that is alive and idle. Nothing is lost, and who was cut off follows."""
+    monkeypatch.setattr("greencache.outbox.listener._HUNG_AFTER", 0.5)
+    place = urllib.parse.urlsplit(postgres_url)
+    with TcpProxy((place.hostname, place.port)) as proxy:
+        cut_off = new_listener(proxy.url_for(postgres_url))
+        await_role(cut_off, "leader")
+        other = new_listener()
+        await_role(other, "follower")
+        proxy.black_hole = True
+        invalidate("a")
+        wait_until(lambda: other.sink.keys == ["a"], deadline=30, reason="the other one has taken over")
+        proxy.heal()
+        wait_until(lambda: cut_off.state()["role"] == "follower", deadline=30, reason="it is back")
+        invalidate("b")
+        wait_until(lambda: other.sink.keys == ["a", "b"], reason="the other one leads on")
 
 
 ORPHAN = """
