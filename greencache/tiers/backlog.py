@@ -66,6 +66,8 @@ class Backlog:
         self._replayer = Replayer(self.replay)
         self._recent = RecentDrops(window, clock=clock, capacity=capacity, collapse=collapse)
         self._successor = ""
+        self.is_away = False
+        """Whether the last replay did not reach the tier."""
         self._collapse = collapse
         self._lineage = lineage
         # What needs no watch never changes.
@@ -113,6 +115,7 @@ class Backlog:
             # If false, another thread replays; until it is done the tier may hold what was dropped.
             if self.pending.begin(pending):
                 is_whole = self._attempt(functools.partial(self._tell, pending))
+                self.is_away = is_whole is None
         finally:
             self.pending.end(pending, is_told=is_whole is not None)
         return is_whole is True

@@ -122,7 +122,7 @@ class Guard:
                 missed = pending.only(outage.keys)
                 raise
 
-        answer = self._once(tell, apart=tell)
+        answer = self._once(tell, apart=tell, may_overtake=True)
         if answer is not None and backlog.changes == changes:
             return answer
         # A reader that asks between the failure and this line still gets nothing: the tier is down,
@@ -131,7 +131,9 @@ class Guard:
         # If it was answered, then perhaps by the former server.
         return otherwise if answer is not None and self.replay() else None
 
-    def _once(self, call: Callable[[], T], apart: Callable[[], T] | None = None) -> T | None:
+    def _once(
+        self, call: Callable[[], T], apart: Callable[[], T] | None = None, *, may_overtake: bool = False
+    ) -> T | None:
         """Return an answer of a server that was told what waited for it.
 
         Args:
@@ -139,10 +141,13 @@ class Guard:
             apart: Asks about what no drop waits for, where only a node of several is away, or the server is
                 well and takes no writes. Writes may overtake drops that wait: these are made all the same,
                 and forget at worst what was put since.
+            may_overtake: Whether that is so, and the same as the call. Else writers who find others at the
+                replay would queue again what these have just told the server, and so on without end.
         """
         if self._pending and not self.replay():
-            is_readable = self._parts is not None or self._is_refusing
-            return self._guard(apart) if apart is not None and is_readable else None
+            is_away = self._backlog.is_away if may_overtake else True
+            is_answered = self._parts is not None or self._is_refusing or not is_away
+            return self._guard(apart) if apart is not None and is_answered else None
         return self._guard(call)
 
     def _ready(self, call: Callable[[], T], apart: Callable[[], T] | None = None) -> T | None:

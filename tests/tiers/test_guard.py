@@ -549,3 +549,16 @@ def test_a_server_that_takes_no_writes_is_not_read_before_it_is_compared():
     del scene.tier.drop_matching
     wait_until(scene.guarded.replay, reason="everything is forgotten")
     assert scene.guarded.look(["a"]) == ({}, {})
+
+
+def test_a_write_does_not_wait_for_drops_that_another_thread_replays(scene):
+    """Else it would be queued itself, and writers in a loop would keep each other from ever being told."""
+    scene.guarded.queue(Pending(keys=["a"]))
+    pending = scene.guarded._pending
+    replay = Pending()
+    wait_until(lambda: not pending or pending.begin(replay), reason="this thread is at the replay")
+    scene.guarded.queue(Pending(keys=["a"]))
+    assert scene.guarded.drop_many(["b"]) == 0
+    assert scene.guarded.put_many({"c": entry(1)}) == {"c"}
+    assert scene.guarded.waiting == ("key:a",)
+    assert scene.guarded.get_many(["c"]) == ({}, {})  # reads wait
