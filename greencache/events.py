@@ -15,6 +15,8 @@ class EventKind(enum.StrEnum):
     TIER_DOWN = "tier_down"
     TIER_DEGRADED = "tier_degraded"
     TIER_UP = "tier_up"
+    TIER_SLOW = "tier_slow"
+    TIER_QUICK = "tier_quick"
     UNDECODABLE = "undecodable"
     TOO_LARGE = "too_large"
     UNENCODABLE = "unencodable"

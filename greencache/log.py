@@ -20,6 +20,8 @@ _LEVEL_OF: Final[Mapping[EventKind, str]] = {
     EventKind.TIER_DOWN: "warning",
     EventKind.TIER_DEGRADED: "warning",
     EventKind.TIER_UP: "info",
+    EventKind.TIER_SLOW: "warning",
+    EventKind.TIER_QUICK: "info",
     EventKind.UNDECODABLE: "warning",
     EventKind.TOO_LARGE: "info",
     EventKind.UNENCODABLE: "warning",

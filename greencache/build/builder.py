@@ -8,7 +8,14 @@ from greencache.backends.postgres import PostgresManager
 from greencache.backends.postgres_announcements import Announcements
 from greencache.backends.postgres_changes import Changes
 from greencache.backends.redis import RedisManager
-from greencache.build.parts import access_log_of, address_of, codec_of, recorder_of, view_specs_of
+from greencache.build.parts import (
+    access_log_of,
+    address_of,
+    codec_of,
+    recorder_of,
+    slow_looks_of,
+    view_specs_of,
+)
 from greencache.build.servers import connection_of, redis_manager_of
 from greencache.bus.base import Bus
 from greencache.bus.redis import RedisBus
@@ -133,6 +140,7 @@ class Builder:
             lease_ttl=config.lease_ttl,
             clock=self._clock,
             counters=border.counters,
+            slow_looks=slow_looks_of(config),
         )
 
     def _postgres_tiers(self) -> list[Tier]:

@@ -4,14 +4,15 @@ import os
 
 from greencache.clock import Clock
 from greencache.codecs import Codec, Signer, compressor_named, serializer_named
-from greencache.config import CacheConfig, L4Config, RecordConfig, RedisConfig, ServerConfig
+from greencache.config import CacheConfig, L2Config, L4Config, RecordConfig, RedisConfig, ServerConfig
 from greencache.errors import ConfigurationError
 from greencache.events import NullRecorder, Recorder
 from greencache.log import StructlogRecorder
 from greencache.recording import AccessLog
+from greencache.tiers.pace import SlowLooks
 from greencache.tiers.view_spec import ViewSpec
 
-__all__ = ["access_log_of", "address_of", "codec_of", "recorder_of", "view_specs_of"]
+__all__ = ["access_log_of", "address_of", "codec_of", "recorder_of", "slow_looks_of", "view_specs_of"]
 
 
 def recorder_of(config: CacheConfig, clock: Clock) -> Recorder:
@@ -68,6 +69,14 @@ def address_of(config: ServerConfig) -> str:
     if url is None:
         raise ConfigurationError("expected the address of a server, got none")
     return url.get_secret_value()
+
+
+def slow_looks_of(config: RedisConfig) -> SlowLooks | None:
+    """Return when a tier counts as slow; `None` for one that is asked however slow it is."""
+    if not isinstance(config, L2Config):
+        return None
+    slow = config.slow_looks
+    return SlowLooks(threshold=slow.threshold, rate=slow.rate, window=slow.window)
 
 
 def view_specs_of(config: L4Config) -> list[ViewSpec]:

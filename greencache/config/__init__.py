@@ -24,6 +24,7 @@ from greencache.config.tiers import (
     RedisConfig,
     RetryConfig,
     ServerConfig,
+    SlowLooksConfig,
 )
 from greencache.config.units import parse_duration, parse_optional_duration, parse_size
 from greencache.config.urls import PostgresUrl, RedisTopology, RedisUrl, ServerUrl
@@ -53,6 +54,7 @@ __all__ = [
     "SentinelConfig",
     "ServerConfig",
     "ServerUrl",
+    "SlowLooksConfig",
     "ViewConfig",
     "parse_duration",
     "parse_optional_duration",

@@ -22,6 +22,7 @@ __all__ = [
     "RedisConfig",
     "RetryConfig",
     "ServerConfig",
+    "SlowLooksConfig",
 ]
 
 EvictionPolicy = Literal["default", "s3fifo", "sieve", "gdsf", "lru", "lfu", "fifo", "random"]
@@ -67,6 +68,14 @@ class BreakerConfig(Settings):
     failures: Count = 5
     patience: Duration = 2.0
     reset_after: Duration = 1.0
+
+
+class SlowLooksConfig(Settings):
+    """When reads pass by a tier that answers, but late."""
+
+    threshold: OptionalDuration = 0.1
+    rate: Annotated[float, Field(gt=0, le=1)] = 0.5
+    window: Count = 10
 
 
 class ServerConfig(Settings):
@@ -140,6 +149,7 @@ class L2Config(RedisConfig):
     """Redis on this host."""
 
     ttl: OptionalDuration = 300.0
+    slow_looks: SlowLooksConfig = SlowLooksConfig()
 
 
 class L3Config(RedisConfig):

@@ -112,12 +112,15 @@ class Verdicts:
     def __init__(self, stack: Stack, looks: Sequence[Examined], now: Seconds) -> None:
         self._own = {id(tier) for tier in (stack.memory, *stack.ahead_of_authority)}
         self._is_heard = stack.is_heard
+        self._passed_by = {
+            id(tier): tier.pace.reason for tier in stack.ahead_of_authority if stack.may_be_passed_by(tier)
+        }
         self._is_alone = any(look.error and look.tier is stack.authority for look in looks)
         self._now = now
 
     def of(self, look: Examined, entry: EntryFinding | None) -> tuple[bool, str]:
         """Return whether a tier would answer, and why or why not."""
-        if reason := _obstacle(look) or _flaw(look, entry):
+        if reason := _obstacle(look) or self._detour(look) or _flaw(look, entry):
             return False, reason
         assert entry is not None  # noqa: S101 -- its absence is an obstacle
         if id(look.tier) not in self._own or self._is_heard:
@@ -125,6 +128,10 @@ class Verdicts:
         if self._is_alone:
             return True, "answers, degraded: cannot be proved, and the authority is out of reach"
         return False, "not believed: what others announce is not heard, so it may be outdated"
+
+    def _detour(self, look: Examined) -> str:
+        reason = self._passed_by.get(id(look.tier))
+        return "" if reason is None else f"slow, and passed by: {reason}"
 
 
 def _obstacle(look: Examined) -> str:

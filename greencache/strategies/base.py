@@ -36,6 +36,8 @@ class Strategy(abc.ABC):
         if stack.memory is not None:
             descent.leases.append((stack.memory, dict(stack.memory.reserve_many(missing))))
         for tier in stack.shared:
+            if tier.pace.is_slow and self._passes_by(stack, tier, elector):
+                continue
             # Before the look: while it is under way a gap may be mended, and what it found be outdated.
             is_proved = tier not in ahead or stack.is_heard
             fresh, stale = tier.get_many(missing)
@@ -57,6 +59,13 @@ class Strategy(abc.ABC):
                 absent = [key for key in missing if key not in doubted]
                 self.reserve(tier, absent, descent, elector=elector)
                 missing = descent.lacks(missing)
+
+    @staticmethod
+    def _passes_by(stack: Stack, tier: GuardedTier, elector: GuardedTier | None) -> bool:
+        """Return whether a slow tier is left out; now and then a caller finds out whether it still is."""
+        # Asked for first: also one that is not left out is to be found quick again.
+        is_probe = tier.pace.allow()
+        return not is_probe and tier is not elector and stack.may_be_passed_by(tier)
 
     def reserve(
         self, tier: GuardedTier, keys: list[Key], descent: Descent, *, elector: GuardedTier | None

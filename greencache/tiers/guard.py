@@ -10,6 +10,7 @@ from greencache.events import Event, EventKind, Recorder
 from greencache.stats import TierCounters
 from greencache.tiers.backlog import Backlog
 from greencache.tiers.base import Status, Tier
+from greencache.tiers.pace import Pace, Paced, SlowLooks
 from greencache.tiers.partial import PartialOutageError, Sharded
 from greencache.tiers.pending import Pending
 from greencache.tiers.recent import Lineage
@@ -60,6 +61,9 @@ class Guard:
         self.status = Status.UP
         """How it is: by what became of the last call, or of the last one to each of its parts."""
         self._recorder = recorder
+        slow = tier.slow_looks if isinstance(tier, Paced) else None
+        self.pace = Pace(slow or SlowLooks(threshold=None), clock, self._on_pace)
+        """How quick looks at it are."""
         self._backlog = Backlog(
             tier,
             self._guard,
@@ -176,6 +180,16 @@ class Guard:
             # What one part of a tier answers says nothing of the others.
             self._note(Status.UP if self._parts is None else self._parts.condition())
         return answer
+
+    def _note_look(self, took: Seconds, keys: int) -> None:
+        if self.status is Status.UP:
+            self.pace.note(took, keys)
+        else:
+            self.pace.note_failure()
+
+    def _on_pace(self, is_quick: bool, reason: str) -> None:
+        kind = EventKind.TIER_QUICK if is_quick else EventKind.TIER_SLOW
+        self._recorder.record(Event(kind, self.name, detail={"reason": reason}))
 
     def _note(self, status: Status, reason: Exception | None = None) -> None:
         if status is not self.status:

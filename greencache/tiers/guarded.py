@@ -100,6 +100,7 @@ class GuardedTier(Guard):
         started = self._clock.now()
         fresh, stale = self.look(keys)
         elapsed = self._clock.now() - started
+        self._note_look(elapsed, len(keys))
         counters = self.counters
         counters.seconds += elapsed
         counters.hits += len(fresh)

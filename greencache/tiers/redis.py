@@ -17,6 +17,7 @@ from greencache.keys import Pattern
 from greencache.stats import TierCounters
 from greencache.tiers.base import LEASE_TTL, LandedHandler, Lease, StampSeed
 from greencache.tiers.border import Border
+from greencache.tiers.pace import SlowLooks
 from greencache.tiers.partial import raise_for, without_outages
 from greencache.tiers.redis_checks import RedisChecks
 from greencache.tiers.redis_history import RedisHistory
@@ -53,6 +54,7 @@ class RedisTier:
         lease_ttl: Seconds after which a lease ends by itself.
         clock: The clock that entry times are in.
         counters: Counts what happens here.
+        slow_looks: When it counts as slow; never, unless said. Reads pass by a slow L2 if L3 is quicker.
     """
 
     writable = True
@@ -68,8 +70,10 @@ class RedisTier:
         lease_ttl: Seconds = LEASE_TTL,
         clock: Clock,
         counters: TierCounters,
+        slow_looks: SlowLooks | None = None,
     ) -> None:
         self.name = name
+        self.slow_looks = slow_looks
         self.ttl = ttl
         self.counters = counters
         self._manager = manager

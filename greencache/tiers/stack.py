@@ -6,7 +6,7 @@ from typing import Protocol
 from greencache.clock import Clock
 from greencache.entry import Entry
 from greencache.errors import ConfigurationError, InvalidOptionError
-from greencache.tiers.base import Kept, Refreshable, StampStore, Tier
+from greencache.tiers.base import Kept, Refreshable, StampStore, Status, Tier
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.typing import CacheTier, Seconds
@@ -72,6 +72,20 @@ class Stack:
     def above_views(self) -> tuple[GuardedTier, ...]:
         """The shared tiers that may hold copies of a view's rows, and are no views themselves."""
         return tuple(tier for tier in self.shared if not isinstance(tier.tier, Refreshable))
+
+    def may_be_passed_by(self, tier: GuardedTier) -> bool:
+        """Return whether a tier is slow and the authority, which has what it has, is there and quicker.
+
+        The authority itself never is: it elects loaders, and has the stamps that prove entries.
+        """
+        authority = self.authority
+        return (
+            tier.pace.is_slow
+            and authority is not None
+            and tier in self.ahead_of_authority
+            and authority.status is Status.UP
+            and tier.pace.is_behind(authority.pace)
+        )
 
     def host_identity(self) -> str:
         """Return what tells the shared tiers above the authority from all others; empty if not known."""
