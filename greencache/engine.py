@@ -93,7 +93,7 @@ class Engine:
         )
         guarded, is_deaf = [self._guard(tier) for tier in shared], bool(shared) and bus is None
         self.stack = Stack(memory, guarded, self.clock, self.bus, is_deaf=is_deaf)
-        self.stamps.keepers = self.stack.stamp_keepers
+        self.stamps.keep_at(self.stack.stamp_keepers)
         self._installer = Installer(self.stack.shared, self.recorder)
         ahead = self.stack.ahead_of_authority
         # The nearest of a host's own tiers speaks for all: they are brought forward together.

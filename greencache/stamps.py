@@ -75,6 +75,14 @@ class StampTable:
     def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
 
+    def keep_at(self, keepers: tuple[GuardedTier, ...]) -> None:
+        """Let tiers keep the stamps: first the authority, then those it takes lost ones from."""
+        self.keepers = keepers
+        if keepers:
+            # Another server may have none of them, and then whoever asks first creates others. The bus tells
+            # of that too, but later: until then this process would store what is outdated for the others.
+            keepers[0].on_successor(self.doubt)
+
     def current(self, tags: Iterable[str] = ()) -> Stamps:
         """Return the current stamps of the namespace and of tags, to be put on an entry loaded after this."""
         names = (NAMESPACE, *tags)

@@ -66,6 +66,8 @@ class Backlog:
         self._replayer = Replayer(self.replay)
         self._recent = RecentDrops(window, clock=clock, capacity=capacity, collapse=collapse)
         self._successor = ""
+        self.told: list[Callable[[], None]] = []
+        """Who is called when another server answers."""
         self.is_away = False
         """Whether the last replay did not reach the tier."""
         self._collapse = collapse
@@ -160,6 +162,8 @@ class Backlog:
 
     def _on_successor(self, server: str) -> None:
         # On the thread that has noticed it, which may be the bus's or hold a connection: only queued here.
+        for tell in self.told:
+            tell()
         recent = self._recent.recent()
         mark = self._lineage.mark() if self._lineage is not None else None
         if mark is not None:

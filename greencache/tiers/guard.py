@@ -86,6 +86,10 @@ class Guard:
         parts = self._parts if self.status is Status.DEGRADED else None
         return keys if parts is None else parts.unreached(keys)
 
+    def on_successor(self, told: Callable[[], None]) -> None:
+        """Let somebody know when another server answers, before it is used; `told` may not use it."""
+        self._backlog.told.append(told)
+
     @property
     def waiting(self) -> tuple[str, ...]:
         """The drops that wait for the tier, as text."""

@@ -9,8 +9,10 @@ import time
 import pytest
 import redis
 
+from greencache import MISSING, CacheManager
+from greencache.config import CacheConfig
 from greencache.events import EventKind
-from greencache.testing import wait_until
+from greencache.testing import FakeClock, wait_until
 from tests.faults.server_rig import Fault, Rig, parameters, suffer
 from tests.faults.stock_readers import stock_client
 
@@ -205,3 +207,24 @@ def is_used(cache):
     before = cache.get_stats()["L3"].hits
     cache.get_or_load("probe", lambda: 1)
     return cache.get_stats()["L3"].hits > before
+
+
+def test_a_server_that_lost_its_stamps_is_asked_for_new_ones(redis_servers):
+    """As soon as it is noticed, by a connection: what is stored before anything is heard is valid for all."""
+    server = redis_servers()
+    config = CacheConfig.model_validate(
+        {"namespace": "rig", "l1": {"enabled": False}, "l3": {"url": server.url}, "bus": {"enabled": False}}
+    )
+    with contextlib.ExitStack() as stack:
+        # Their clock stands still, so that what was known is believed until there is another reason.
+        first, second = (
+            stack.enter_context(CacheManager.from_config(config, clock=FakeClock())) for _ in range(2)
+        )
+        first.get_or_load("a", lambda: "lost")
+        server.kill()
+        server.start()
+        assert second.get_or_load("b", lambda: "made") == "made"
+        assert first.get("a", MISSING) is MISSING
+        first.set("c", "kept")
+        assert second.get("c", MISSING) == "kept"
+        assert first.get("b", MISSING) == "made"

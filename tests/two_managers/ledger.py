@@ -14,6 +14,13 @@ PATTERNS = {"a:*": ("a:1", "a:2"), "*:1": ("a:1", "b:1"), "b?1": ("b:1",)}
 class PromiseBrokenError(AssertionError):
     """A cache has served what it must not, or lost count."""
 
+    raised = 0
+    """How often, so far."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        type(self).raised += 1
+
 
 class Kind(enum.Enum):
     """What the source may say of a key."""
