@@ -2,7 +2,8 @@
 
 import pathlib
 import ssl
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from greencache.testing.servers.redis_group import (
@@ -26,6 +27,9 @@ from greencache.testing.waiting import wait_until
 from greencache.typing import Seconds
 
 __all__ = ["RedisSentinelServers"]
+
+_GIVEN_UP_AFTER: Seconds = 5.0
+"""More than a sentinel's own `failover-timeout`. What it was told to begin and gave up, it begins no more."""
 
 
 class RedisSentinelServers(RedisGroup):
@@ -115,7 +119,16 @@ class RedisSentinelServers(RedisGroup):
         old = self.primary
         sentinel = next(each for each in self.sentinels if each.is_responsive)
         sentinel.execute("SENTINEL", "FAILOVER", self.service)
-        return self.await_failover(old)
+        asked = time.monotonic()
+
+        def successor() -> RedisNode | None:
+            nonlocal asked
+            if time.monotonic() - asked > _GIVEN_UP_AFTER:
+                asked = time.monotonic()
+                self._servers.ask_again(sentinel, old)
+            return self._servers.successor_of(old)
+
+        return self._await_successor(old, successor)
 
     def await_failover(self, lost: RedisNode) -> RedisNode:
         """Wait until all living sentinels name another primary, which knows that it is one.
@@ -126,11 +139,11 @@ class RedisSentinelServers(RedisGroup):
         Returns:
             The new one.
         """
-        found = wait_until(
-            lambda: self._servers.successor_of(lost),
-            reason=f"the sentinels agree on a primary other than {lost!r}",
-            deadline=self._deadline,
-        )
+        return self._await_successor(lost, lambda: self._servers.successor_of(lost))
+
+    def _await_successor(self, lost: RedisNode, successor: Callable[[], RedisNode | None]) -> RedisNode:
+        reason = f"the sentinels agree on a primary other than {lost!r}"
+        found = wait_until(successor, reason=reason, deadline=self._deadline)
         assert found is not None
         return found
 

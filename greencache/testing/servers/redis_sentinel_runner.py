@@ -99,6 +99,14 @@ class SentinelRunner(GroupRunner):
                 return node
         return None
 
+    def ask_again(self, sentinel: SentinelNode, lost: RedisNode) -> None:
+        """Let a sentinel promote a replica, unless it is at it, or has done so."""
+        import redis
+
+        if _named_by(sentinel) == lost.port:
+            with contextlib.suppress(redis.ResponseError):  # it is at it
+                sentinel.execute("SENTINEL", "FAILOVER", _SERVICE)
+
     def _named(self) -> list[int | None]:
         return [_named_by(sentinel) for sentinel in self.sentinels if sentinel.is_responsive]
 
