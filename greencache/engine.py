@@ -72,7 +72,8 @@ class Engine:
         clock: Clock | None,
     ) -> None:
         self.namespace = check_namespace(namespace)
-        if strategy is not None and not isinstance(strategy, Strategy):
+        chosen = CacheAside() if strategy is None else strategy
+        if not isinstance(chosen, Strategy):
             raise ConfigurationError(f"strategy must be a Strategy, such as WriteThrough(), got {strategy!r}")
         check_duration("patience", patience)
         if max_staleness is not None:
@@ -91,17 +92,16 @@ class Engine:
             max_age=math.inf if max_staleness is None else max_staleness,
             on_changed=self._on_stamps_changed,
         )
-        guarded, is_deaf = [self._guard(tier) for tier in shared], bool(shared) and bus is None
-        self.stack = Stack(memory, guarded, self.clock, self.bus, is_deaf=is_deaf)
+        guarded = [self._guard(tier) for tier in shared]
+        is_deaf, serves = bool(shared) and bus is None, chosen.serve_unproved
+        self.stack = Stack(memory, guarded, self.clock, self.bus, is_deaf=is_deaf, serves_unproved=serves)
         self.stamps.keep_at(self.stack.stamp_keepers)
         self._installer = Installer(self.stack.shared, self.recorder)
-        ahead = self.stack.ahead_of_authority
         # The nearest of a host's own tiers speaks for all: they are brought forward together.
-        self._host = ahead[0] if ahead else None
+        self._host = next(iter(self.stack.ahead_of_authority), None)
         self.index: Mapping[Key, Entry] = {} if memory is None else memory.index
         self.peek = self.index.get
         self.memory_counters = TierCounters() if memory is None else memory.counters
-        chosen = strategy or CacheAside()
         self.reader, self._entries = assemble(
             self.stack,
             strategy=chosen,

@@ -77,7 +77,7 @@ class Builder:
         bus = self._bus()
         settings: dict[str, Any] = {
             "namespace": config.namespace,
-            "strategy": _STRATEGIES[config.strategy](),
+            "strategy": _STRATEGIES[config.strategy](serve_unproved=config.bus.serve_unproved),
             "bus": bus,
             "outbox": self._outbox(),
             "postgres": self._source(),

@@ -61,6 +61,7 @@ class BusConfig(Settings):
     enabled: bool = True
     max_staleness: OptionalDuration = 2.0
     heartbeat: Duration = 0.5
+    serve_unproved: bool = True
 
     @model_validator(mode="after")
     def _check_heartbeat(self) -> Self:

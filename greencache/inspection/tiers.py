@@ -115,7 +115,8 @@ class Verdicts:
         self._passed_by = {
             id(tier): tier.pace.reason for tier in stack.ahead_of_authority if stack.may_be_passed_by(tier)
         }
-        self._is_alone = any(look.error and look.tier is stack.authority for look in looks)
+        is_alone = any(look.error and look.tier is stack.authority for look in looks)
+        self._serves_unproved = is_alone and stack.serves_unproved
         self._now = now
 
     def of(self, look: Examined, entry: EntryFinding | None) -> tuple[bool, str]:
@@ -125,7 +126,7 @@ class Verdicts:
         assert entry is not None  # noqa: S101 -- its absence is an obstacle
         if id(look.tier) not in self._own or self._is_heard:
             return True, _answer(entry)
-        if self._is_alone:
+        if self._serves_unproved:
             return True, "answers, degraded: cannot be proved, and the authority is out of reach"
         return False, "not believed: what others announce is not heard, so it may be outdated"
 

@@ -17,7 +17,20 @@ __all__ = ["Strategy"]
 
 
 class Strategy(abc.ABC):
-    """An order of reading and writing."""
+    """An order of reading and writing.
+
+    Args:
+        serve_unproved: What becomes of entries of this host's own tiers while the authority is out of reach,
+            and nobody can vouch for them. True: they are served, counted as degraded, so that a source is not
+            asked all at once for what it was spared before; a process that alone is cut off may then serve
+            what others have invalidated. False: they count as missing, so that in no outage a read is older
+            than `max_staleness`.
+    """
+
+    serve_unproved = True
+
+    def __init__(self, *, serve_unproved: bool = True) -> None:
+        self.serve_unproved = serve_unproved
 
     def descend(
         self, stack: Stack, keys: Iterable[Key], descent: Descent, *, elector: GuardedTier | None = None
@@ -49,7 +62,7 @@ class Strategy(abc.ABC):
                 descent.places.update(dict.fromkeys(descent.accept(fresh), tier.name))
                 if stale:
                     descent.set_aside(stale)
-            if tier is stack.authority and descent.doubted:
+            if tier is stack.authority and descent.doubted and stack.serves_unproved:
                 # Who could have dropped it cannot have said so: deeper tiers are spared.
                 descent.serve_doubted(tier.unreached(missing), stack.clock.now())
             missing = descent.lacks(missing)

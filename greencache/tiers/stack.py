@@ -30,6 +30,7 @@ class Stack:
         clock: Where the time comes from.
         trust: Tells until when no announcement can have been missed; `None` where nothing is announced.
         is_deaf: Whether others may drop what is here without anybody hearing of it.
+        serves_unproved: Whether what nobody can vouch for is served while the authority is out of reach.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class Stack:
         trust: Trust | None = None,
         *,
         is_deaf: bool = False,
+        serves_unproved: bool = True,
     ) -> None:
         self.is_deaf = is_deaf
+        self.serves_unproved = serves_unproved
         self.memory = memory
         self.shared = tuple(shared)
         self.clock = clock

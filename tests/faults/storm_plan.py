@@ -64,6 +64,7 @@ class Plan:
         folder: Where histories and reports are written.
         seconds: How long the storm lasts.
         without: Which guard of the cache is taken out, as of `remove_guard`; empty for none.
+        serves_unproved: Whether what cannot be proved is served while the shared Redis is away.
         seed: Seeds the choices of each worker, together with its number.
     """
 
@@ -72,6 +73,7 @@ class Plan:
     folder: str
     seconds: float
     without: str = ""
+    serves_unproved: bool = True
     seed: int = 1
 
     def cache(self, slot, recorder):
@@ -83,7 +85,7 @@ class Plan:
                 "namespace": "storm",
                 "l2": server | {"url": self.l2[slot % len(self.l2)]},
                 "l3": server | {"url": self.l3},
-                "bus": {"max_staleness": MAX_STALENESS},
+                "bus": {"max_staleness": MAX_STALENESS, "serve_unproved": self.serves_unproved},
             }
         )
         # Not strict: a worker may be replaced while the nemesis is at work.

@@ -134,8 +134,8 @@ def make_plan(servers, tmp_path):
     """Return a function that makes a plan for a storm over these servers."""
     *hosts, shared = servers
 
-    def make(seconds, without=""):
-        return Plan(tuple(host.url for host in hosts), shared.url, str(tmp_path), seconds, without)
+    def make(seconds, without="", **options):
+        return Plan(tuple(host.url for host in hosts), shared.url, str(tmp_path), seconds, without, **options)
 
     return make
 
@@ -176,8 +176,12 @@ def test_a_storm_leaves_no_stale_read_and_no_key_stuck(make_plan, is_long, figur
 
 @only_in_a_long_run
 def test_a_storm_with_faults_leaves_no_stale_read_and_no_key_stuck(make_plan, servers, figure):
-    """The same while servers hang and restart empty, and connections, logs and scripts are lost."""
-    storm = Storm(make_plan(30.0), Nemesis(*servers))
+    """The same while servers hang and restart empty, and connections, logs and scripts are lost.
+
+    What nobody can vouch for counts as missing here: otherwise it may be older for as long as the shared
+    Redis is out of reach, and there would be no bound to check.
+    """
+    storm = Storm(make_plan(30.0, serves_unproved=False), Nemesis(*servers))
     storm.run()
     verdict = storm.verdict()
     assert storm.errors() == ""

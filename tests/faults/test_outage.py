@@ -8,7 +8,7 @@ import time
 import pytest
 import redis
 
-from greencache import MISSING, CacheManager
+from greencache import MISSING, CacheAside, CacheManager
 from greencache.backends.redis_names import RedisNames
 from greencache.config import CacheConfig
 from greencache.errors import InvalidationPending, TierUnavailableError
@@ -161,6 +161,20 @@ def test_l1_serves_what_it_has_while_the_authority_is_away(servers, cache):
         lambda: cache.get("a") == 1 and cache.get_stats().loads.degraded > 0, reason="trust has lapsed"
     )
     assert cache.get_or_load("a", lambda: 2) == 1
+
+
+def test_who_wants_it_strictly_is_served_nothing_unproved_in_an_outage(servers):
+    """Neither from L1 nor from L2: what others have forgotten meanwhile could not have been heard."""
+    with neighbour(servers, strategy=CacheAside(serve_unproved=False)) as cache:
+        cache.initialize(strict=True)
+        cache.set("a", 1, ttl=None)
+        servers[1].kill()
+        wait_until(lambda: cache.get("a", MISSING) is MISSING, reason="trust has lapsed")
+        assert cache.get_or_load("a", lambda: 2) == 2
+        with pytest.raises(ZeroDivisionError):
+            cache.get_or_load("a", lambda: 1 / 0)
+        assert "not believed" in cache.explain("a")["L1"].verdict
+        assert cache.get_stats().loads.degraded == 0
 
 
 def test_a_listener_cut_off_stops_trusting_l1(servers, cache, figure):
