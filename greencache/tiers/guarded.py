@@ -197,7 +197,7 @@ class GuardedTier(Guard):
         return self._once(lambda: self.tier.fill_many(entries, leases), apart) or set()
 
     def release_many(self, leases: Mapping[Key, Lease]) -> None:
-        """Give up leases; during an outage they end by themselves."""
+        """Give up leases; during an outage they end by themselves, or when it is over."""
         self._once(lambda: self.tier.release_many(leases))
 
     def put_many(self, entries: Mapping[Key, Entry]) -> set[Key] | None:

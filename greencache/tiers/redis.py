@@ -4,6 +4,7 @@ Redis sees commands more than once, or long after their caller has given up: a r
 command is sent again. Each method says what such a command does then.
 """
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,10 +14,12 @@ from greencache.backends.redis_names import RedisNames
 from greencache.backends.scripts import load_script
 from greencache.clock import Clock
 from greencache.entry import Entry, remaining
+from greencache.errors import ServerReplyError, TierUnavailableError
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
 from greencache.tiers.base import LEASE_TTL, LandedHandler, Lease, StampSeed
 from greencache.tiers.border import Border
+from greencache.tiers.owed import OwedLeases
 from greencache.tiers.pace import SlowLooks
 from greencache.tiers.partial import raise_for, without_outages
 from greencache.tiers.redis_checks import RedisChecks
@@ -34,6 +37,8 @@ __all__ = ["RedisTier"]
 
 _IS_AWAITED = 2
 """What the scripts that end a lease answer when somebody waits for the key."""
+_PATIENCE: Seconds = 0.5
+"""For giving up leases on behalf of others."""
 _LONGEST = 100 * 365 * 86_400_000
 """Milliseconds; a longer life than this would overflow the server's own arithmetic some day."""
 
@@ -98,7 +103,8 @@ class RedisTier:
         self.on_landed: LandedHandler | None = None
         self._lease_ms = max(1, math.ceil(lease_ttl * 1000))
         self._steps = RedisSteps(manager, self._lease_ms)
-        self._leases = RedisLeases(manager, self._names, self._lease_ms)
+        self._owed = OwedLeases(clock, lease_ttl)
+        self._leases = RedisLeases(manager, self._names, self._lease_ms, self._owed)
         self._clock = clock
         self.identity = RedisIdentity(manager, clock).find
         self._fill = load_script("fill")
@@ -123,10 +129,12 @@ class RedisTier:
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
         """Return leases on the keys that nobody else has a lease on."""
+        self._settle()
         return self._leases.reserve(keys)
 
     def reserve_and_get(self, keys: Sequence[Key]) -> tuple[dict[Key, Lease], dict[Key, Entry]]:
         """Do so, and return what `get_many` would return after that, in one round trip."""
+        self._settle()
         leases, replies = self._leases.reserve_and_read(keys)
         return leases, self._entries_of(keys, replies)
 
@@ -148,20 +156,18 @@ class RedisTier:
         """
         leased = {key: entry for key, entry in entries.items() if key in leases}
         encoded = self._border.encode_fill(leased.items())
-        replies = self._manager.run_script_many(
-            self._fill,
-            [
-                (
-                    [*self._names.pair(key), self._names.waiters(key)],
-                    [leases[key], data, self._lifetime(leased[key])],
-                )
-                for key, data in encoded.items()
-            ],
-            partial=True,
-            apart=self._steps.fill,
-        )
+        calls = [
+            (
+                [*self._names.pair(key), self._names.waiters(key)],
+                [leases[key], data, self._lifetime(leased[key])],
+            )
+            for key, data in encoded.items()
+        ]
+        with self._owed.unless_answered({key: leases[key] for key in leased}):
+            replies = self._manager.run_script_many(self._fill, calls, partial=True, apart=self._steps.fill)
         self._tell_landed(encoded, replies)
         outcomes = dict(zip(encoded, without_outages(replies), strict=True))
+        self._owed.add({key: leases[key] for key, reply in outcomes.items() if reply is None})
         stored = {key for key, reply in outcomes.items() if reply and reply != GIVEN_UP}
         self.counters.fills += len(stored)
         self.counters.refused_fills += len(encoded) - len(stored)
@@ -171,12 +177,16 @@ class RedisTier:
 
     def release_many(self, leases: Mapping[Key, Lease]) -> None:
         """Give up leases that will not be used; one that is somebody else's by now stays."""
-        replies = self._manager.run_script_many(
-            self._release,
-            [([self._names.lease(key), self._names.waiters(key)], [t]) for key, t in leases.items()],
-            partial=True,
-            apart=self._steps.release,
-        )
+        self._release_within(None, leases)
+
+    def _release_within(self, deadline: Seconds | None, leases: Mapping[Key, Lease]) -> None:
+        calls = [([self._names.lease(key), self._names.waiters(key)], [t]) for key, t in leases.items()]
+        with self._owed.unless_answered(leases):
+            replies = self._manager.run_script_many(
+                self._release, calls, deadline=deadline, partial=True, apart=self._steps.release
+            )
+        outcomes = zip(leases, without_outages(replies), strict=True)
+        self._owed.add({key: leases[key] for key, reply in outcomes if reply is None})
         self._tell_landed(leases, replies)
 
     def extend_many(self, leases: Mapping[Key, Lease]) -> set[Key]:
@@ -262,6 +272,14 @@ class RedisTier:
     def close(self) -> None:
         """Give back the connections."""
         self._manager.close()
+
+    def _settle(self) -> None:
+        """Give up what could not be given up before, where the server answers again."""
+        if self._owed:
+            due = self._owed.take(lambda key: self._manager.is_answering(self._names.lease(key)))
+            # Whether that succeeds is for others to find: the caller's own command tells how the server is.
+            with contextlib.suppress(TierUnavailableError, ServerReplyError):
+                self._release_within(_PATIENCE, due)
 
     def _remove(self, keys: Sequence[Key]) -> int:
         """Remove values, each in one step with its lease, and return how many values there were."""

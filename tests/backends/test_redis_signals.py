@@ -22,7 +22,7 @@ def test_no_thread_reads_a_value_of_another_key_and_no_slot_is_lost(redis_url, p
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr

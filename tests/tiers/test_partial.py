@@ -4,6 +4,7 @@ import pytest
 
 from greencache.backends.redis import RedisManager
 from greencache.backends.redis_names import RedisNames
+from greencache.backends.retry import RetryPolicy
 from greencache.clock import SystemClock
 from greencache.codecs import Codec
 from greencache.entry import Entry
@@ -11,6 +12,7 @@ from greencache.errors import TierUnavailableError
 from greencache.events import NullRecorder
 from greencache.keys import Pattern
 from greencache.stats import TierCounters
+from greencache.testing import wait_until
 from greencache.tiers.border import Border
 from greencache.tiers.partial import PartialOutageError
 from greencache.tiers.redis import RedisTier
@@ -30,25 +32,53 @@ def servers(redis_cluster, redis_cluster_url):
 
 
 @pytest.fixture
-def tier(servers):
-    """A tier of short patience with an entry under each key."""
-    counters = TierCounters()
-    codec = Codec(clock=CLOCK)
-    border = Border(
-        CacheTier.L3, codec, namespace="n", max_size=1_000, counters=counters, recorder=NullRecorder()
-    )
-    with RedisManager(servers.url, timeout=0.2, deadline=0.3) as manager:
-        tier = RedisTier(
-            CacheTier.L3, manager, border, namespace="n", ttl=60.0, clock=CLOCK, counters=counters
+def new_tier(servers):
+    """Make tiers as of processes of their own."""
+    managers = []
+
+    def make():
+        # A node that was killed refuses at once, so those that are there may take as long as they need.
+        managers.append(RedisManager(servers.url, retry=RetryPolicy(retries=0)))
+        counters = TierCounters()
+        codec = Codec(clock=CLOCK)
+        border = Border(
+            CacheTier.L3, codec, namespace="n", max_size=1_000, counters=counters, recorder=NullRecorder()
         )
-        tier.put_many({key: entry(key) for key in KEYS})
-        yield tier
+        return RedisTier(
+            CacheTier.L3,
+            managers[-1],
+            border,
+            namespace="n",
+            ttl=600.0,
+            lease_ttl=600.0,
+            clock=CLOCK,
+            counters=counters,
+        )
+
+    yield make
+    for manager in managers:
+        manager.close()
+
+
+@pytest.fixture
+def tier(new_tier):
+    """A tier with an entry under each key."""
+    tier = new_tier()
+    tier.put_many({key: entry(key) for key in KEYS})
+    return tier
 
 
 def entry(value):
-    """Return an entry that lives for a minute."""
+    """Return an entry that outlives any test."""
     now = CLOCK.now()
-    return Entry(value, fresh_until=now + 60, stale_until=now + 60)
+    return Entry(value, fresh_until=now + 600, stale_until=now + 600)
+
+
+def lose(servers, gone):
+    """Let a node be away, and nobody take its place."""
+    for replica in servers.replicas_of(gone):
+        replica.pause()
+    gone.kill()
 
 
 @pytest.fixture
@@ -57,9 +87,7 @@ def parted(servers, tier):
     names = RedisNames("n")
     gone = servers.primaries[0]
     owners = {key: servers.slot_owner(names.value(key)) for key in KEYS}
-    for replica in servers.replicas_of(gone):
-        replica.pause()
-    gone.pause()
+    lose(servers, gone)
     lost = {key for key in KEYS if owners[key] is gone}
     assert 0 < len(lost) < len(KEYS)
     return lost, set(KEYS) - lost
@@ -117,3 +145,26 @@ def test_a_pattern_and_the_whole_are_outages(tier, parted):
     assert not isinstance(caught.value, PartialOutageError)
     with pytest.raises(TierUnavailableError):
         tier.usage()
+
+
+@pytest.mark.parametrize("how", ["fill", "release"])
+def test_leases_of_a_node_that_was_away_are_given_up_when_it_is_back(servers, tier, parted, how):
+    """By a script, which nobody else has called there."""
+    lost, _ = parted
+    leases = tier.reserve_many(KEYS)
+    if how == "fill":
+        tier.fill_many({key: entry("new") for key in KEYS}, leases)
+    else:
+        tier.release_many(leases)
+    servers.heal()
+    home = servers.slot_owner(RedisNames("n").value(min(lost)))
+
+    def is_asked():
+        try:
+            tier.get_many(lost)  # which learns that the node is back
+            tier.reserve_many(["another"])
+        except TierUnavailableError:
+            return False
+        return "cmdstat_evalsha" in home.execute("INFO", "commandstats")
+
+    wait_until(is_asked, deadline=60, reason="the node is told of the leases")

@@ -1,0 +1,70 @@
+"""Leases that nobody will use and that could not be given up, since their server did not answer."""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+
+from greencache.clock import Clock
+from greencache.errors import ServerReplyError
+from greencache.tiers.base import Lease
+from greencache.typing import Key, Seconds
+
+__all__ = ["OwedLeases"]
+
+_CAPACITY = 10_000
+_MOST_AT_ONCE = 100
+"""Whoever gives them up is about to read."""
+
+
+class OwedLeases:
+    """Keeps them until their server answers again: else an outage of a moment delays others until they end.
+
+    Those that end by themselves meanwhile are forgotten, and so are those beyond the first 10,000.
+
+    Args:
+        clock: Tells the time.
+        lease_ttl: Seconds after which a lease ends by itself.
+    """
+
+    def __init__(self, clock: Clock, lease_ttl: Seconds) -> None:
+        self._clock = clock
+        self._lease_ttl = lease_ttl
+        self._owed: dict[Lease, tuple[Key, Seconds]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._owed)
+
+    def add(self, leases: Mapping[Key, Lease]) -> None:
+        """Note leases that may be there still."""
+        ends_at = self._clock.now() + self._lease_ttl
+        for key, lease in itertools.islice(leases.items(), max(0, _CAPACITY - len(self._owed))):
+            self._owed[lease] = key, ends_at
+
+    @contextlib.contextmanager
+    def unless_answered(self, leases: Mapping[Key, Lease]) -> Iterator[None]:
+        """Note leases if what is done to them is cut short, by an outage or by whatever ends the caller."""
+        try:
+            yield
+        except ServerReplyError:
+            raise  # that is an answer, and the next one would be the same
+        except BaseException:
+            self.add(leases)
+            raise
+
+    def take(self, is_answering: Callable[[Key], bool]) -> dict[Key, Lease]:
+        """Return leases to be given up now, and forget them.
+
+        Args:
+            is_answering: Whether the server of a key does.
+        """
+        taken: dict[Key, Lease] = {}
+        now = self._clock.now()
+        for lease, (key, ends_at) in list(self._owed.items()):
+            if ends_at <= now:
+                self._owed.pop(lease, None)
+                continue
+            is_due = len(taken) < _MOST_AT_ONCE and key not in taken and is_answering(key)
+            # Of several threads one gets it.
+            if is_due and self._owed.pop(lease, None) is not None:
+                taken[key] = lease
+        return taken
