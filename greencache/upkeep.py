@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from greencache.clock import Clock
+from greencache.daemon import Daemon
 from greencache.events import Event, EventKind, NullRecorder, Recorder
 from greencache.forks import after_fork_in_child
-from greencache.patching import is_patched, refuse_late_patch
 from greencache.typing import Seconds
 
 __all__ = ["Chore", "Upkeep"]
@@ -47,15 +47,11 @@ class Upkeep:
         self._chores = tuple(chores)
         self._clock = clock
         self._recorder = NullRecorder() if recorder is None else recorder
-        self._is_closed = False
+        self._daemon = Daemon("greencache-upkeep")
         self._reset()
         after_fork_in_child(self._reset)
 
     def _reset(self) -> None:
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._was_patched = False
         now = self._clock.now()
         self._due = [now] * len(self._chores)
         self._pauses = [_FIRST_PAUSE] * len(self._chores)
@@ -63,37 +59,17 @@ class Upkeep:
 
     def start(self) -> None:
         """Begin, unless that has begun; costs next to nothing when the thread runs."""
-        if not self._chores:
-            return
-        thread = self._thread
-        if thread is not None:
-            refuse_late_patch(was_patched=self._was_patched)
-            if thread.is_alive():
-                return
-        with self._lock:
-            if self._thread is thread and not self._is_closed:
-                self._was_patched = is_patched()
-                # Where a signal's handler raises in `is_alive`, a thread that runs counts as ended.
-                self._stop.set()
-                self._stop = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._stop,), name="greencache-upkeep", daemon=True
-                )
-                self._thread.start()
+        if self._chores:
+            self._daemon.start(self._run)
 
     def close(self) -> None:
         """Begin nothing any more; waits a little for what is under way. May be called twice."""
-        with self._lock:
-            self._is_closed = True
-            thread = self._thread
-        self._stop.set()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_LONGEST_FAREWELL)
+        self._daemon.close(_LONGEST_FAREWELL)
 
     def attempt_due(self) -> Seconds:
         """Ask the chores whose time has come, and return the seconds until that of the next."""
         for number, chore in enumerate(self._chores):
-            if self._stop.is_set():
+            if self._daemon.is_stopping:
                 break
             if self._clock.now() >= self._due[number]:
                 pause = self._attempt(number, chore)
@@ -114,7 +90,7 @@ class Upkeep:
 
     def _note(self, number: int, chore: Chore, problem: str) -> None:
         is_news, self._problems[number] = problem != self._problems[number], problem
-        if is_news and not self._stop.is_set():
+        if is_news and not self._daemon.is_stopping:
             self._recorder.record(
                 Event(EventKind.BACKGROUND_FAILED, detail={"error": f"{chore.name}: {problem}"})
             )

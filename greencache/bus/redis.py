@@ -17,10 +17,10 @@ from greencache.bus.publisher import Publisher
 from greencache.bus.reader import BATCH, GapError, LogReader
 from greencache.bus.stream import Position, Record
 from greencache.clock import Clock
+from greencache.daemon import Daemon
 from greencache.errors import DecodeError
 from greencache.events import Event, EventKind, Recorder
 from greencache.forks import after_fork_in_child
-from greencache.patching import is_patched, refuse_late_patch
 from greencache.typing import Seconds
 
 __all__ = ["RedisBus"]
@@ -71,16 +71,12 @@ class RedisBus:
         self._publisher = Publisher(manager, self._name, max_length)
         self._handler: MessageHandler | None = None
         self._host: HostMemory | None = None
-        self._is_closed = False
+        self._daemon = Daemon("greencache-bus")
         self._reset()
         after_fork_in_child(self._reset)
 
     def _reset(self) -> None:
         """Begin anew, in a forked child too: there is no thread in it, and its origin must be its own."""
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._was_patched = False
         self._connection: RedisListener | None = None
         self._origin = secrets.token_hex(8).encode()
         self._place = Place(self._clock)
@@ -103,27 +99,11 @@ class RedisBus:
         self._ensure_listening()
 
     def _ensure_listening(self) -> None:
-        thread = self._thread
-        if thread is not None:
-            refuse_late_patch(was_patched=self._was_patched)
-        if self._handler is None or (thread is not None and thread.is_alive()):
+        if self._handler is None:
             return
-        try:
-            with self._lock:
-                if not (self._is_closed or (self._thread and self._thread.is_alive())):  # started meanwhile
-                    self._was_patched = is_patched()
-                    # Where a signal's handler raises in `is_alive`, a thread that runs counts as ended.
-                    self._stop.set()
-                    self._stop = threading.Event()
-                    self._thread = threading.Thread(
-                        target=self._listen,
-                        args=(self._handler, self._stop),
-                        name="greencache-bus",
-                        daemon=True,
-                    )
-                    self._thread.start()
-        except (RuntimeError, MemoryError) as error:
-            # No thread to be had now: nothing is trusted until a later call has got one.
+        error = self._daemon.start(self._listen)
+        if error is not None:
+            # Nothing is trusted until a later call has got a thread.
             self._note_lost(error)
 
     def publish(self, message: Message) -> int:
@@ -168,18 +148,18 @@ class RedisBus:
 
     def close(self) -> None:
         """Stop listening; waits for a message that is being applied, but not for a heartbeat."""
-        with self._lock:
-            self._is_closed, thread = True, self._thread
-        self._stop.set()
+        self._daemon.close(_LONGEST_FAREWELL, self._interrupt)
+        self.trusted_until = -math.inf
+
+    def _interrupt(self) -> None:
         if self._connection is not None:
             self._connection.close()
-        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-            thread.join(_LONGEST_FAREWELL)
-        self.trusted_until = -math.inf
 
     # -- for the listener's thread ---------------------------------------------------------------------
 
-    def _listen(self, handler: MessageHandler, stop: threading.Event) -> None:
+    def _listen(self, stop: threading.Event) -> None:
+        handler = self._handler
+        assert handler is not None  # noqa: S101 -- nobody begins without one
         while not stop.is_set():
             try:
                 with closing(self._manager.open_listener(2 * self._heartbeat, self._name)) as connection:

@@ -1,6 +1,7 @@
 """A thread that listens to the outbox, in one process of the fleet."""
 
 import contextlib
+import functools
 import random
 import threading
 
@@ -8,13 +9,13 @@ from greencache.backends.postgres import PostgresManager
 from greencache.backends.postgres_outbox import Outbox
 from greencache.backends.postgres_outbox_session import OutboxSession
 from greencache.clock import Clock
+from greencache.daemon import Daemon
 from greencache.errors import ConfigurationError
 from greencache.events import Event, EventKind, Recorder
 from greencache.forks import after_fork_in_child
 from greencache.options import check_duration
 from greencache.outbox.base import ChangeSink
 from greencache.outbox.reader import OutboxReader
-from greencache.patching import is_patched, refuse_late_patch
 from greencache.typing import Seconds
 
 __all__ = ["OutboxListener"]
@@ -65,7 +66,7 @@ class OutboxListener:
         self._clock = clock
         self._recorder = recorder
         self._poll_interval = poll_interval
-        self._is_closed = False
+        self._daemon = Daemon("greencache-outbox")
         self._session: OutboxSession | None = None
         self._reset()
         after_fork_in_child(self._reset)
@@ -75,10 +76,6 @@ class OutboxListener:
         if self._session is not None:
             self._session.abandon()
         self._session = None
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._was_patched = False
         self._role = "off"
         self._lag: Seconds = 0.0
         self._heard: Seconds | None = None
@@ -92,21 +89,9 @@ class OutboxListener:
 
     def start(self, sink: ChangeSink) -> None:
         """Begin to listen; costs next to nothing when the thread runs, and starts it in a forked child."""
-        thread = self._thread
-        if thread is not None:
-            refuse_late_patch(was_patched=self._was_patched)
-            if thread.is_alive():
-                return
-        with self._lock:
-            if self._thread is thread and not self._is_closed:
-                self._was_patched = is_patched()
-                # Where a signal's handler raises in `is_alive`, a thread that runs counts as ended.
-                self._stop.set()
-                self._stop = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._run, args=(sink, self._stop), name="greencache-outbox", daemon=True
-                )
-                self._thread.start()
+        error = self._daemon.start(functools.partial(self._run, sink))
+        if error is not None:
+            self._note_lost(error)
 
     def state(self) -> dict[str, object]:
         """Return how this process's listener is doing.
@@ -128,14 +113,11 @@ class OutboxListener:
 
     def close(self) -> None:
         """Stop listening; waits for announcements that are being applied, but for no others."""
-        with self._lock:
-            self._is_closed = True
-            thread = self._thread
-        self._stop.set()
+        self._daemon.close(_LONGEST_FAREWELL, self._interrupt)
+
+    def _interrupt(self) -> None:
         if self._session is not None:
             self._session.interrupt()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_LONGEST_FAREWELL)
 
     # -- for the thread --------------------------------------------------------------------------------
 

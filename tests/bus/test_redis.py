@@ -713,10 +713,10 @@ class TestInterruptedStart:
         member = make_member()
         member.start()
         assert member.bus.wait_joined(10)
-        first = member.bus._thread
+        first = member.bus._daemon.thread
         first.is_alive = lambda: False
         member.bus.start(member.bus._handler)
-        second = member.bus._thread
+        second = member.bus._daemon.thread
         assert second is not first
         first.join(10)
         assert not threading.Thread.is_alive(first)

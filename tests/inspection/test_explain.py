@@ -328,7 +328,7 @@ def test_before_the_first_use_nothing_of_a_host_is_believed(redis_servers):
         assert explanation["L2"].entry is not None
         assert explanation["L2"].verdict.startswith("not believed")
         assert explanation.answered_by is CacheTier.L3
-        assert cache._engine.bus._thread is None
+        assert cache._engine.bus._daemon.thread is None
 
 
 def test_what_is_remembered_as_missing_is_told_as_that(cache):

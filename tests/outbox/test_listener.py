@@ -212,7 +212,7 @@ def test_a_listener_closes_promptly_and_for_good(new_listener, factors):
     listener.close()
     listener.close()
     assert time.monotonic() - started < 5
-    assert not listener._thread.is_alive()
+    assert not listener._daemon.thread.is_alive()
     listener.start(listener.sink)
     assert listener.state()["role"] == "off"
 
