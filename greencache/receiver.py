@@ -32,6 +32,7 @@ class Receiver:
 
     def receive(self, message: Message) -> None:
         """Forget what another process says must be forgotten, or look again at what it says has landed."""
+        self._distrust_copies(message)
         if message.kind is MessageKind.DROP:
             self._receive_drop(list(message.keys), self._host_tiers(message))
         elif message.kind is MessageKind.MATCH:
@@ -46,6 +47,14 @@ class Receiver:
         else:
             self._receive_match(_EVERYTHING, self._stack.ahead_of_authority)
             self._receive_joined()
+
+    def _distrust_copies(self, message: Message) -> None:
+        # First of all: who takes a lease in L1 when this is done gets nothing older to fill it with.
+        if message.kind is MessageKind.STAMP:
+            return  # an entry tells by its own stamps that it is older
+        is_named = message.kind in (MessageKind.DROP, MessageKind.LANDED)
+        for tier in self._stack.shared:
+            tier.distrust_copies(message.keys if is_named else None)
 
     def _host_tiers(self, message: Message) -> tuple[GuardedTier, ...]:
         """Return this host's tiers that are still to be told: none if the sender shares and has told them."""

@@ -20,12 +20,14 @@ class TierCounters:
 
     __slots__ = (
         "count_evictions", "drops", "errors", "evictions", "expired", "fills", "hits", "limited", "misses",
-        "puts", "refused_fills", "refused_sizes", "seconds", "stale", "undecodable", "unencodable",
+        "puts", "refused_fills", "refused_sizes", "replica_hits", "seconds", "stale", "undecodable",
+        "unencodable",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.hits = 0
         self.misses = 0
+        self.replica_hits = 0
         self.stale = 0
         self.fills = 0
         self.refused_fills = 0
@@ -87,6 +89,7 @@ class TierStats(_Countable):
 
     Args:
         hits: Keys found fresh.
+        replica_hits: Of the hits, keys found at a replica.
         misses: Keys not found fresh.
         stale: Of the misses, keys found but stale.
         fills: Entries stored with a lease, on the way up from a deeper hit or a load.
@@ -106,6 +109,7 @@ class TierStats(_Countable):
     """
 
     hits: int = 0
+    replica_hits: int = 0
     misses: int = 0
     stale: int = 0
     fills: int = 0

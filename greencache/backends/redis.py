@@ -6,13 +6,14 @@ from typing import Any, Self
 from greencache.backends.breaker import Breaker, BreakerState, OnChange
 from greencache.backends.rate_limit import RateLimit
 from greencache.backends.redis_cluster import RedisCluster
-from greencache.backends.redis_connection import Parser, require_parser
+from greencache.backends.redis_connection import Parser
 from greencache.backends.redis_deployment import Deployment, Topology
 from greencache.backends.redis_errors import with_outages, without_errors
 from greencache.backends.redis_listener import RedisListener
 from greencache.backends.redis_login import Password
 from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import Argument
+from greencache.backends.redis_replica_reads import replica_reads_of
 from greencache.backends.redis_report import AppliedSetting, RedisHealth
 from greencache.backends.redis_scripts import Apart, ScriptCall, ScriptRunner
 from greencache.backends.redis_settings import NodeSettings, require_positive
@@ -21,7 +22,7 @@ from greencache.backends.redis_watch import ServerWatch
 from greencache.backends.retry import RetryPolicy, Sleep
 from greencache.backends.scripts import Script
 from greencache.clock import Clock, SystemClock
-from greencache.errors import ConfigurationError, GreencacheError
+from greencache.errors import GreencacheError
 from greencache.typing import Seconds
 
 __all__ = ["RedisHealth", "RedisListener", "RedisManager"]
@@ -33,9 +34,8 @@ class RedisManager:
     Connects when it is first used. Safe to share between threads and greenlets, and to use after a fork.
 
     Args:
-        url: redis://[user:password@]host[:port][/db], or unix://[user:password@]/path[?db=0]; sentinels as
-            redis+sentinel://[user:password@]host[:port],…/service[/db], nodes of a Cluster as
-            redis+cluster://[user:password@]host[:port],…; rediss for redis means TLS.
+        url: redis://[user:password@]host[:port][/db], unix://[user:password@]/path[?db=0], or with several
+            hosts redis+sentinel://…/service[/db] or redis+cluster://…; rediss for redis means TLS.
         timeout: Seconds for one attempt, from the first byte sent to the last one read.
         connect_timeout: Seconds for connecting and logging in, or trying if it is back, within `timeout`.
         deadline: Seconds for a call with all its attempts, unless the call says otherwise.
@@ -43,13 +43,13 @@ class RedisManager:
         retry: How often, and after which waits, a failed attempt is repeated.
         breaker: Turns calls away while the server is down; by default one of five failures in a row.
         username: ACL user, instead of the URL's.
-        password: Password, instead of the URL's; in no message, log or repr. A function is asked for it at
-            each login, so that it can change while the program runs.
+        password: Password, instead of the URL's; in no message, log or repr. A function is asked each time.
         clock: Tells the time.
         sleep: Waits between attempts; `time.sleep` by default.
         on_change: Is told when the server goes down, and when it is up again, and why.
         parser: Which of redis-py's parsers reads replies; "auto" is hiredis if that is installed.
         max_calls_per_second: How many commands this process sends at most; more are refused here.
+        replica_reads: Seconds that what `replicas` finds may be behind; `None` for no reads of replicas.
         server_settings: What a server is expected to have in `redis.conf`; `check` tells where it has not.
 
     Raises:
@@ -73,12 +73,10 @@ class RedisManager:
         on_change: OnChange | None = None,
         parser: Parser = "auto",
         max_calls_per_second: float | None = None,
+        replica_reads: Seconds | None = None,
         server_settings: Mapping[str, str] | None = None,
     ) -> None:
-        require_positive(timeout=timeout, connect_timeout=connect_timeout, deadline=deadline)
-        if max_connections < 1:
-            raise ConfigurationError(f"expected max_connections of 1 or more, got {max_connections!r}")
-        require_parser(parser)
+        require_positive(deadline=deadline)
         self._clock = clock or SystemClock()
         self._deadline = deadline
         self._deployment = Deployment.parse(url, username, password)
@@ -99,6 +97,7 @@ class RedisManager:
         kind = RedisCluster if self._deployment.topology is Topology.CLUSTER else SingleServer
         self._servers: RedisCluster | SingleServer = kind(self._deployment, settings, self.breaker)
         self._scripts = ScriptRunner(self._servers, self._clock)
+        self.replicas = replica_reads_of(self._servers, self._deployment, settings, replica_reads)
 
     def __repr__(self) -> str:
         return f"RedisManager({self.address}, {self.state})"
@@ -231,7 +230,7 @@ class RedisManager:
 
         Args:
             script: Which one.
-            calls: The keys and the arguments of each run.
+            calls: The keys and arguments of each run.
             deadline: As for `execute_many`, whose errors it raises too.
             repeatable: As for `execute_many`.
             partial: As for `execute_many`.
@@ -296,4 +295,6 @@ class RedisManager:
 
     def close(self) -> None:
         """Close all connections; calls that come later raise `TierUnavailableError`."""
+        if self.replicas is not None:
+            self.replicas.close()
         self._servers.close()

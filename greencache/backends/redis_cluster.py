@@ -72,8 +72,13 @@ class RedisCluster:
 
     def is_answering(self, key: bytes) -> bool:
         """Return whether the owner of a key has answered when it was last asked."""
-        place = self.map.slots.owners[slot_of(key)]
-        return place is not None and self.map.node(place).breaker.is_sound
+        owner = self.primary_of(key)
+        return owner is not None and owner.breaker.is_sound
+
+    def primary_of(self, name: bytes) -> RedisNode | None:
+        """Return the owner of a key; `None` while that is not known."""
+        place = self.map.slots.owners[slot_of(name)]
+        return None if place is None else self.map.node(place)
 
     def scan(self, match: str | bytes, count: int, budget: Seconds) -> Iterator[list[bytes]]:
         """Yield the keys of all nodes that match a pattern, batch by batch, each in so many seconds."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from greencache.backends.breaker import Breaker
 from greencache.backends.rate_limit import RateLimit
 from greencache.backends.redis_address import RedisAddress
-from greencache.backends.redis_connection import GuardedConnection, Parser, new_connection
+from greencache.backends.redis_connection import GuardedConnection, Parser, new_connection, require_parser
 from greencache.backends.redis_node import Guide, RedisNode
 from greencache.backends.retry import RetryPolicy, Sleep
 from greencache.clock import Clock
@@ -36,6 +36,12 @@ class NodeSettings:
     parser: Parser
     expected: Mapping[str, str] = dataclasses.field(default_factory=dict)
     limit: RateLimit | None = None
+
+    def __post_init__(self) -> None:
+        require_positive(timeout=self.timeout, connect_timeout=self.connect_timeout)
+        if self.max_connections < 1:
+            raise ConfigurationError(f"expected max_connections of 1 or more, got {self.max_connections!r}")
+        require_parser(self.parser)
 
     def connection(self, address: RedisAddress) -> GuardedConnection:
         """Return a connection that will be opened by its first exchange."""

@@ -8,6 +8,7 @@ from greencache.backends.redis_deployment import Deployment, Topology
 from greencache.backends.redis_drift import SettingsCheck
 from greencache.backends.redis_health import ask_health
 from greencache.backends.redis_listener import RedisListener
+from greencache.backends.redis_node import RedisNode
 from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import Argument, pack, pack_batches
 from greencache.backends.redis_report import RedisHealth
@@ -69,6 +70,10 @@ class SingleServer:
     def is_answering(self, _: bytes) -> bool:
         """Return the same: it has all keys."""
         return self.node.breaker.is_sound
+
+    def primary_of(self, _: bytes) -> RedisNode | None:
+        """Return the server: it has all keys."""
+        return self.node
 
     def scan(self, match: str | bytes, count: int, budget: Seconds) -> Iterator[list[bytes]]:
         """Yield the keys that match a pattern, batch by batch, each in so many seconds."""

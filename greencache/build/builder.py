@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from greencache.backends.postgres import PostgresManager
@@ -35,6 +36,7 @@ from greencache.tiers.memory import MemoryTier
 from greencache.tiers.memory_recorded import RecordedMemoryTier
 from greencache.tiers.postgres import PostgresTier
 from greencache.tiers.redis import RedisTier
+from greencache.tiers.redis_replicas import ReplicaReadingTier
 from greencache.tiers.view import ViewTier
 from greencache.tiers.view_spec import ViewSpec
 from greencache.typing import CacheTier
@@ -131,7 +133,9 @@ class Builder:
 
     def _redis_tier(self, name: CacheTier, config: RedisConfig, manager: RedisManager) -> RedisTier:
         border = self._border(name, config.max_entry_size)
-        return RedisTier(
+        replicas = manager.replicas
+        kind = RedisTier if replicas is None else partial(ReplicaReadingTier, replicas=replicas)
+        return kind(
             name,
             manager,
             border,

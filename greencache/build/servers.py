@@ -30,6 +30,7 @@ def redis_manager_of(config: RedisConfig, clock: Clock) -> RedisManager:
         username=config.username,
         password=_password_of(config),
         max_calls_per_second=config.max_calls_per_second,
+        replica_reads=config.replica_reads,
         server_settings=server.as_directives(config.topology) if server.compare else None,
         **connection_of(config, clock),
     )

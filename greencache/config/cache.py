@@ -104,6 +104,17 @@ class CacheConfig(Settings):
             raise ValueError("expected at least one tier; enable l1, or give l2, l3 or l4 a url")
         return self
 
+    @model_validator(mode="after")
+    def _bounds_replica_reads(self) -> Self:
+        longest = self.bus.max_staleness
+        for bound in (self.l2.replica_reads, self.l3.replica_reads):
+            if bound is not None and longest is not None and bound > longest:
+                raise ValueError(
+                    f"expected replica_reads to be no longer than bus.max_staleness, got {bound:g} s and"
+                    f" {longest:g} s: what others have invalidated would be read for longer than that"
+                )
+        return self
+
 
 def _file_settings(path: str | os.PathLike[str] | None, profile: str | None) -> Layer:
     if path is not None:

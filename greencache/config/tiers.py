@@ -124,10 +124,20 @@ class RedisConfig(ServerConfig):
     sentinel_password: SecretStr | None = None
     sentinel_password_file: Path | None = Field(default=None, exclude=True)
     max_calls_per_second: Annotated[float, Field(ge=1)] | None = None
+    replica_reads: OptionalDuration = None
     size: Size = 100_000_000
     server: RedisServerConfig = RedisServerConfig()
 
     _further_secrets = ("sentinel_password",)
+
+    @model_validator(mode="after")
+    def _check_replica_reads(self) -> Self:
+        if self.replica_reads is not None and self.topology is RedisTopology.STANDALONE:
+            raise ValueError(
+                "expected the url to be redis+sentinel:// or redis+cluster:// where replica_reads is set, got"
+                " one server or none"
+            )
+        return self
 
     @property
     def address(self) -> RedisUrl | None:

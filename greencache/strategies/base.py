@@ -53,6 +53,11 @@ class Strategy(abc.ABC):
                 continue
             # Before the look: while it is under way a gap may be mended, and what it found be outdated.
             is_proved = tier not in ahead or stack.is_heard
+            if is_proved:
+                descent.accept_copies(tier.copies(missing), tier.name, stack.memory)
+                missing = descent.lacks(missing)
+                if not missing:
+                    break
             fresh, stale = tier.get_many(missing)
             doubted = {} if is_proved else stale | fresh
             if doubted:

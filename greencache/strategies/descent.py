@@ -72,6 +72,16 @@ class Descent:
         self.found.update(taken)
         return taken
 
+    def accept_copies(self, copies: Mapping[Key, Entry], tier: CacheTier, memory: MemoryTier | None) -> None:
+        """Take what copies of a tier have, to be served and stored in L1 at most."""
+        if not copies:
+            return
+        taken = self.accept(copies)
+        self.places.update(dict.fromkeys(taken, tier))
+        for holder, _ in self.leases:
+            if holder is not memory:
+                self.give_up(holder, taken)
+
     def give_up(self, tier: MemoryTier | GuardedTier, keys: Iterable[Key]) -> None:
         """Release a tier's leases on keys that need not be filled there, since it has them."""
         for other, leases in self.leases:

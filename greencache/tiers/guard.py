@@ -9,7 +9,7 @@ from greencache.errors import ServerReplyError, TierUnavailableError
 from greencache.events import Event, EventKind, Recorder
 from greencache.stats import TierCounters
 from greencache.tiers.backlog import Backlog
-from greencache.tiers.base import Status, Tier
+from greencache.tiers.base import Identified, Installable, Status, Tier, TierHealth, TierUsage
 from greencache.tiers.pace import Pace, Paced, SlowLooks
 from greencache.tiers.partial import PartialOutageError, Sharded
 from greencache.tiers.pending import Pending
@@ -103,6 +103,33 @@ class Guard:
     def replay(self) -> bool:
         """Tell the tier what it has missed, and return whether it may be used."""
         return self._backlog.replay()
+
+    def install(self) -> bool:
+        """Make what the tier needs on its server, and return whether it has what it needs.
+
+        Raises:
+            ConfigurationError: If the server refuses what was described.
+        """
+        tier = self.tier
+
+        def install() -> bool:
+            if isinstance(tier, Installable):
+                tier.install()
+            return True
+
+        return self._guard(install) is True
+
+    def identity(self) -> str:
+        """Return what no other server is called; empty if that cannot be told."""
+        return self.tier.identity() if isinstance(self.tier, Identified) else ""
+
+    def check(self) -> TierHealth:
+        """Ask the tier how it is doing."""
+        return self.tier.check()
+
+    def usage(self) -> TierUsage | None:
+        """Return what the tier holds, or `None` during an outage."""
+        return self._guard(self.tier.usage)
 
     def close(self) -> None:
         """Give back what the tier holds on to, after a last attempt to tell it what it has missed."""

@@ -10,8 +10,6 @@ from greencache.entry import Entry, Stamps
 from greencache.events import Recorder
 from greencache.keys import Pattern
 from greencache.tiers.base import (
-    Identified,
-    Installable,
     Landing,
     Lease,
     Leasing,
@@ -19,9 +17,8 @@ from greencache.tiers.base import (
     StampSeed,
     StampStore,
     Tier,
-    TierHealth,
-    TierUsage,
 )
+from greencache.tiers.copying import Copying
 from greencache.tiers.guard import Guard
 from greencache.tiers.pending import Pending
 from greencache.tiers.prompt import Prompt
@@ -90,6 +87,7 @@ class GuardedTier(Guard):
         self._stamp = stamp
         self._keeper = keeper
         self._store = tier if isinstance(tier, StampStore) else None
+        self._copying = tier if isinstance(tier, Copying) else None
         self._prompt = tier if isinstance(tier, Prompt) and self._parts is None else None
         self.lease_ttl: Seconds = tier.lease_ttl if isinstance(tier, Leasing) else math.inf
 
@@ -140,6 +138,27 @@ class GuardedTier(Guard):
             elif now < entry.stale_until:
                 stale[key] = entry
         return fresh, stale
+
+    def copies(self, keys: list[Key]) -> dict[Key, Entry]:
+        """Return the entries to be served that copies of the tier have, as far as they can be relied on.
+
+        They may be stored in L1 and nowhere else; what is left out is to be looked for as ever.
+        """
+        tier = self._copying
+        # Copies lack what waits for the tier, and what another server that was noticed meanwhile is told.
+        if tier is None or self._pending:
+            return {}
+        changes = self._backlog.changes
+        found = tier.read_copies(keys)
+        fresh = self.judged(found)[0] if self._backlog.changes == changes else {}
+        self.counters.hits += len(fresh)
+        self.counters.replica_hits += len(fresh)
+        return fresh
+
+    def distrust_copies(self, keys: Iterable[Key] | None) -> None:
+        """Note that others have changed keys, or `None` for any, before anybody here is told of it."""
+        if self._copying is not None:
+            self._copying.distrust_copies(keys)
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease] | None:
         """Return leases, or `None` during an outage: then nobody else was granted them either."""
@@ -269,30 +288,3 @@ class GuardedTier(Guard):
             known = self._ready(lambda: (tier.recall(),))
             if known is not None:
                 self._once(lambda: tier.remember(position, known[0]))
-
-    def install(self) -> bool:
-        """Make what the tier needs on its server, and return whether it has what it needs.
-
-        Raises:
-            ConfigurationError: If the server refuses what was described.
-        """
-        tier = self.tier
-
-        def install() -> bool:
-            if isinstance(tier, Installable):
-                tier.install()
-            return True
-
-        return self._guard(install) is True
-
-    def identity(self) -> str:
-        """Return what no other server is called; empty if that cannot be told."""
-        return self.tier.identity() if isinstance(self.tier, Identified) else ""
-
-    def check(self) -> TierHealth:
-        """Ask the tier how it is doing."""
-        return self.tier.check()
-
-    def usage(self) -> TierUsage | None:
-        """Return what the tier holds, or `None` during an outage."""
-        return self._guard(self.tier.usage)
