@@ -53,20 +53,7 @@ class Strategy(abc.ABC):
                 continue
             # Before the look: while it is under way a gap may be mended, and what it found be outdated.
             is_proved = tier not in ahead or stack.is_heard
-            if is_proved:
-                descent.accept_copies(tier.copies(missing), tier.name, stack.memory)
-                missing = descent.lacks(missing)
-                if not missing:
-                    break
-            fresh, stale = tier.get_many(missing)
-            doubted = {} if is_proved else stale | fresh
-            if doubted:
-                # What was dropped elsewhere may still be here, where nobody has heard of it.
-                descent.doubt(doubted)
-            else:
-                descent.places.update(dict.fromkeys(descent.accept(fresh), tier.name))
-                if stale:
-                    descent.set_aside(stale)
+            doubted = self._look(tier, missing, descent, stack.memory, is_proved=is_proved)
             if tier is stack.authority and descent.doubted and stack.serves_unproved:
                 # Who could have dropped it cannot have said so: deeper tiers are spared.
                 descent.serve_doubted(tier.unreached(missing), stack.clock.now())
@@ -84,6 +71,26 @@ class Strategy(abc.ABC):
         # Asked for first: also one that is not left out is to be found quick again.
         is_probe = tier.pace.allow()
         return not is_probe and tier is not elector and stack.may_be_passed_by(tier)
+
+    @staticmethod
+    def _look(
+        tier: GuardedTier, keys: list[Key], descent: Descent, memory: MemoryTier | None, *, is_proved: bool
+    ) -> Mapping[Key, Entry]:
+        """Look into one tier, and return what was found of it that cannot be proved."""
+        if not is_proved:
+            # What was dropped elsewhere may still be here, where nobody has heard of it.
+            fresh, stale = tier.get_many(keys)
+            doubted = stale | fresh
+            descent.doubt(doubted)
+            return doubted
+        descent.accept_copies(tier.copies(keys), tier.name, memory)
+        missing = descent.lacks(keys)
+        if missing:
+            fresh, stale = tier.get_many(missing)
+            descent.places.update(dict.fromkeys(descent.accept(fresh), tier.name))
+            if stale:
+                descent.set_aside(stale)
+        return {}
 
     def reserve(
         self, tier: GuardedTier, keys: list[Key], descent: Descent, *, elector: GuardedTier | None
