@@ -73,6 +73,11 @@ class FailoverLoad:
         hits = [moment, *self.hits_since(moment)]
         return max((later - earlier for earlier, later in itertools.pairwise(hits)), default=0.0)
 
+    def longest_gap_on(self, machine, moment):
+        """Return the same, as on a machine that nobody else uses; `machine` is its `Metronome`."""
+        gaps = itertools.pairwise([moment, *self.hits_since(moment)])
+        return max((machine.without_pauses(*gap) for gap in gaps if gap[1] - gap[0] > 0.1), default=0.0)
+
     def longest_call(self, moment):
         """Return the seconds of the longest read that ended after a moment."""
         return max(took for began, took in list(self.calls) if began + took >= moment)
