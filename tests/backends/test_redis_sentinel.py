@@ -11,6 +11,7 @@ from greencache.backends.redis_protocol import pack
 from greencache.backends.retry import RetryPolicy
 from greencache.errors import TierUnavailableError
 from greencache.testing import wait_until
+from tests.faults.stopwatch import Metronome
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -25,7 +26,7 @@ def servers(redis_sentinel, redis_sentinel_url):
 @pytest.fixture
 def manager(new_manager, servers):
     """A manager that has used the primary."""
-    manager = new_manager(servers.url, timeout=0.5, deadline=2)
+    manager = new_manager(servers.url)
     assert manager.execute("SET", "key", "value") == b"OK"
     return manager
 
@@ -89,21 +90,21 @@ def test_it_follows_a_failover(manager, servers, how):
     assert new is not old
     is_there = f"mymaster@127.0.0.1:{new.port}"
     wait_until(
-        lambda: answers(manager) and manager.address == is_there, deadline=20, reason="it is with the new one"
+        lambda: answers(manager) and manager.address == is_there, deadline=60, reason="it is with the new one"
     )
     assert {connection.place[1] for connection in manager.pools[0].connections()} == {new.port}
     servers.heal()
-    assert answers(manager)
+    wait_until(lambda: answers(manager), deadline=60, reason="it is answered with all of them up")
     assert {connection.place[1] for connection in manager.pools[0].connections()} == {new.port}
 
 
 def test_it_follows_although_its_breaker_is_open(new_manager, servers):
     """Nobody waits for the next probe once there is another primary."""
     manager = new_manager(servers.url, timeout=0.5, deadline=1)
-    manager.execute("SET", "key", "value")
+    wait_until(lambda: answers(manager), deadline=60, reason="the primary answers in time")
     old = servers.primary
     old.kill()
-    wait_until(lambda: not answers(manager) and manager.is_open, deadline=10, reason="the breaker opens")
+    wait_until(lambda: not answers(manager) and manager.is_open, deadline=60, reason="the breaker opens")
     servers.await_failover(old)
     start = time.monotonic()
     wait_until(lambda: answers(manager), deadline=20, reason="the new primary answers")
@@ -177,9 +178,10 @@ def test_a_dead_and_a_hung_sentinel_cost_one_short_wait(new_manager, servers):
     servers.sentinels[0].kill()
     servers.sentinels[1].pause()
     manager = new_manager(servers.url)
-    start = time.monotonic()
-    assert manager.execute("PING") == b"PONG"
-    assert time.monotonic() - start < 0.3 + 1.0
+    with Metronome() as machine:
+        start = time.monotonic()
+        assert manager.execute("PING") == b"PONG"
+        assert machine.without_pauses(start, time.monotonic()) < 0.3 + 1.0
     assert finder_of(manager).last == 2
 
 

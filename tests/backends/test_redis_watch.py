@@ -234,6 +234,6 @@ def test_a_replica_that_has_everything_is_told_from_none(redis_servers, new_mana
 
 def test_waiting_for_a_replica_in_vain_is_no_outage(redis_servers, new_manager):
     """It ends before the attempt's own time is over."""
-    manager = new_manager(redis_servers().url, timeout=0.4, deadline=1)
+    manager = new_manager(redis_servers().url, timeout=2, deadline=4)
     assert not manager.await_replica("mark", 60)
     assert manager.state == "closed"
