@@ -94,8 +94,9 @@ class Entry:
     ) -> None:
         self.kept = value
         self.fresh_until = fresh_until
-        self.stale_until = max(stale_until, fresh_until)
-        self.due_at = fresh_until if due_at is None else min(due_at, fresh_until)
+        # Of equals these return the first: most entries need one float for all three.
+        self.stale_until = max(fresh_until, stale_until)
+        self.due_at = fresh_until if due_at is None else min(fresh_until, due_at)
         if value is MISSING:
             self.due_at = -math.inf
         self.created = created

@@ -28,6 +28,8 @@ _REFUTED_FOR: Seconds = 1.0
 """How long the authority is not asked again about a stamp that it did not know."""
 _WRITERS_ASK_AFTER: Seconds = 60.0
 """How long those who write believe a stamp, although the bus vouches for it."""
+_MOST_MADE = 1_000
+"""How many stamps are kept to be shared by entries."""
 
 
 class StampTable:
@@ -66,6 +68,7 @@ class StampTable:
         self._on_changed = on_changed
         self._capacity = capacity
         self._tokens: dict[str, str] = {}
+        self._made: dict[tuple[str, ...], Stamps] = {}
         self._confirmed: dict[str, Seconds] = {}
         self._refuted: dict[tuple[str, str], Seconds] = {}
         self._changes = 0
@@ -86,8 +89,23 @@ class StampTable:
     def current(self, tags: Iterable[str] = ()) -> Stamps:
         """Return the current stamps of the namespace and of tags, to be put on an entry loaded after this."""
         names = (NAMESPACE, *tags)
+        made = self._made.get(names)
+        if made is not None and self._are_believed((made,), _WRITERS_ASK_AFTER):
+            return made
         known = self._known(names)
-        return tuple((name, known[name]) for name in names)
+        return self.shared(tuple((name, known[name]) for name in names))
+
+    def shared(self, stamps: Stamps) -> Stamps:
+        """Return one and the same object for equal stamps: most entries of a namespace carry the same."""
+        names = tuple(name for name, _ in stamps)
+        made = self._made.get(names)
+        if made == stamps:
+            return made
+        # Without the lock: another thread's object is as good, and a table that grows a little further, too.
+        if len(self._made) >= _MOST_MADE:
+            self._made.clear()
+        self._made[names] = stamps
+        return stamps
 
     def before_load(self, tags: Iterable[str]) -> dict[str, str]:
         """Return the stamps of the namespace, of tags, and of any tag at all, before a load begins."""
@@ -138,13 +156,13 @@ class StampTable:
         outdated = {(tag, token) for tag, token in differing if known.get(tag) != token}
         return {stamps for stamps in batch if outdated.isdisjoint(stamps)}
 
-    def _are_believed(self, batch: Iterable[Stamps]) -> bool:
+    def _are_believed(self, batch: Iterable[Stamps], longest: Seconds = math.inf) -> bool:
         """Return whether all are as this process remembers them, and vouched for: the way of most reads."""
         tokens, is_vouched_for = self._tokens, self._is_vouched_for
         for stamps in batch:
             for tag, token in stamps:
                 # In this order: what is vouched for is what was remembered before.
-                if not is_vouched_for(tag) or tokens.get(tag) != token:
+                if not is_vouched_for(tag, longest) or tokens.get(tag) != token:
                     return False
         return True
 

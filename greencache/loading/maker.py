@@ -198,4 +198,5 @@ class EntryMaker:
             options = dataclasses.replace(options, ttl=ttl, negative_ttl=UNSET)
         # Of a tag that cannot be proved no stamp is known; its entry is not stored.
         names = dict.fromkeys(("", *tags))
-        return self.make(value, options, tuple((n, stamps[n]) for n in names if n in stamps), load.cost)
+        carried = self._stamps.shared(tuple((n, stamps[n]) for n in names if n in stamps))
+        return self.make(value, options, carried, load.cost)

@@ -43,8 +43,7 @@ class GreedyDualOrder(SlottedOrder):
         if slot is not None:
             self._update(slot, item, weight)
             return
-        self._slots[key] = slot = Slot(key, item, weight, 0)
-        self._sizes[0] += weight
+        slot = self._enter(key, item, weight)
         self._hits[key] = 1
         self._push(slot)
 

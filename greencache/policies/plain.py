@@ -23,8 +23,7 @@ class FIFOOrder(SlottedOrder):
         if slot is not None:
             self._update(slot, item, weight)
             return
-        self._slots[key] = slot = Slot(key, item, weight, 0)
-        self._sizes[0] += weight
+        slot = self._enter(key, item, weight)
         self._queue.append(slot)
 
     def evict(self) -> Hashable:

@@ -65,8 +65,7 @@ class S3FIFOOrder(SlottedOrder):
             self._update(slot, item, weight)
             return
         home = self._entrance(key)
-        self._slots[key] = slot = Slot(key, item, weight, home)
-        self._sizes[home] += weight
+        slot = self._enter(key, item, weight, home)
         (self._main if home else self._small).append(slot)
 
     def evict(self) -> Hashable:

@@ -32,8 +32,7 @@ class SieveOrder(SlottedOrder):
             self._update(slot, item, weight)
             return
         self._turn()
-        self._slots[key] = slot = Slot(key, item, weight, 0)
-        self._sizes[0] += weight
+        slot = self._enter(key, item, weight)
         self._ahead.append(slot)
 
     def evict(self) -> Hashable:

@@ -26,12 +26,9 @@ class SlottedOrder:
     def __init__(self, homes: int = 1) -> None:
         self._slots: dict[Hashable, Slot] = {}
         self._sizes: list[float] = [0] * homes
+        self.currsize: float = 0
+        """What all keys weigh together: the sum of the sizes, kept since each store asks for it."""
         self._dead = 0
-
-    @property
-    def currsize(self) -> float:
-        """What all keys weigh together."""
-        return sum(self._sizes)
 
     def __contains__(self, key: object) -> bool:
         return key in self._slots
@@ -53,6 +50,7 @@ class SlottedOrder:
         if slot is None:
             return
         self._sizes[slot.home] -= slot.weight
+        self.currsize -= slot.weight
         slot.home = DEAD
         slot.item = _NOBODY  # the entry must not live as long as its slot
         self._dead += 1
@@ -62,17 +60,26 @@ class SlottedOrder:
     def resize(self, maxsize: float) -> None:
         """Change what all keys may weigh together: nothing to an order that has no parts."""
 
+    def _enter(self, key: Hashable, item: Marked, weight: float, home: int = 0) -> Slot:
+        """Enter a new key in the books, and return its slot, which is to be put into a queue."""
+        self._slots[key] = slot = Slot(key, item, weight, home)
+        self._sizes[home] += weight
+        self.currsize += weight
+        return slot
+
     def _update(self, slot: Slot, item: Marked, weight: float) -> None:
         """Give a slot another item: the new one inherits the marks, and writing it counts as a hit."""
         item.marked = min(slot.item.marked + 1, MOST_MARKS)
         slot.item = item
         self._sizes[slot.home] += weight - slot.weight
+        self.currsize += weight - slot.weight
         slot.weight = weight
 
     def _forget(self, slot: Slot) -> Hashable:
         """Take the books of a slot away that was taken out of its queue."""
         del self._slots[slot.key]
         self._sizes[slot.home] -= slot.weight
+        self.currsize -= slot.weight
         return slot.key
 
     def _bury(self) -> None:

@@ -277,9 +277,11 @@ class MemoryTier:
 
     def _is_revoked(self, entry: Entry) -> bool:
         revoked = self._revoked
-        return bool(revoked) and any(
-            tag in revoked and revoked[tag][1] != token for tag, token in entry.stamps
-        )
+        for tag, token in entry.stamps:
+            latest = revoked.get(tag)
+            if latest is not None and latest[1] != token:
+                return True
+        return False
 
     def _is_good(self, key: Key, number: Lease | None) -> bool:
         lease = self._leases.get(key)

@@ -12,6 +12,7 @@ __all__ = ["MemoryEntries"]
 
 _LARGEST_PART = 8  # an entry over an eighth of L1 would evict too much that is worth more
 _LEAST_SWEEP = 64
+_MOST_WEIGHTS = 1_000
 _LEAST_FOR_DUEL = 4_000_000
 """Bytes from which on what the default policy learns from, up to 150 KB, is a small part of L1."""
 
@@ -48,6 +49,7 @@ class MemoryEntries:
         self.pins.clear()
         self.order: Order = order_named(self._policy, self._size)
         self.tagged = TagIndex()
+        self._weights: dict[int, int] = {}
         self._ordered_size: float = self._size
         self._writes_until_sweep = 1
 
@@ -77,7 +79,7 @@ class MemoryEntries:
         if old is not None:
             self.tagged.remove(key, old)
         self.index[key] = entry
-        self._place(key, entry, weight)
+        self._place(key, entry, self._shared(weight))
         self.tagged.add(key, entry)
         return True
 
@@ -123,6 +125,12 @@ class MemoryEntries:
         self._writes_until_sweep = max(_LEAST_SWEEP, len(self.index))
         return True
 
+    def _shared(self, weight: int) -> int:
+        """Return one and the same object for equal weights, which most small entries have."""
+        if len(self._weights) >= _MOST_WEIGHTS:
+            self._weights.clear()
+        return self._weights.setdefault(weight, weight)
+
     def _place(self, key: Key, entry: Entry, weight: int) -> None:
         """Give an entry to the order, or keep it from that if it is to be pinned."""
         pins = self.pins
@@ -146,7 +154,8 @@ class MemoryEntries:
         # There is something to evict: pinned entries take half at most, and a new one an eighth.
         order, pins = self.order, self.pins
         room = self._size - weight - (pins.weight - pins.weight_of(key) if pins.weight else 0)
-        while order.currsize - order.weight_of(key) > room:
+        # The first comparison is all that most stores need, and the second is dearer.
+        while order.currsize > room and order.currsize - order.weight_of(key) > room:
             self._evict()
         if len(self.index) == self._max_entries and key not in self.index:
             self._evict()
@@ -155,7 +164,8 @@ class MemoryEntries:
     def _evict(self) -> None:
         if self._max_entries is not None:
             self._fit_order()
-        self.remove(self.order.evict())  # type: ignore[arg-type]  # an order returns the keys it was given
+        key: Key = self.order.evict()  # type: ignore[assignment]  # an order returns the keys it was given
+        self.tagged.remove(key, self.index.pop(key))
         self._counters.evictions += 1
 
     def _fit_order_beside_pins(self) -> None:

@@ -116,9 +116,9 @@ def test_by_count_pins_take_half_at_most():
 
 def test_an_entry_that_grows_past_the_share_is_pinned_no_longer(cache):
     """It is stored all the same."""
-    for number in range(6):
+    for number in range(7):  # which fill the share
         cache.l1.pin(f"k{number}")
-        cache.set(f"k{number}", KB)
+        cache.set(f"k{number}", "x" * 900)
     before = sum(cache.l1.pins.values())
     cache.set("k0", "x" * 1800)
     assert cache.get("k0") == "x" * 1800
