@@ -2,6 +2,9 @@
 
 import argparse
 import pathlib
+import sys
+import time
+import traceback
 from collections.abc import Sequence
 
 from benchmarks import (
@@ -37,11 +40,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
         _parser().error(f"expected some of {', '.join(BENCHMARKS)}, got {', '.join(sorted(unknown))}")
-    verdicts = []
+    verdicts, failures = [], []
     for name in options.names or BENCHMARKS:
-        figures = BENCHMARKS[name].run(options)
+        started = time.monotonic()
+        try:
+            figures = BENCHMARKS[name].run(options)
+        except Exception:
+            # Such as a server that is not installed: the others have their lines in the table all the same.
+            traceback.print_exc()
+            failures.append(name)
+            continue
         BENCHMARKS[name].show(figures)
-        print(f"kept in {keep(options.output, name, figures)}", flush=True)
+        took = time.monotonic() - started
+        print(f"{took:.0f} s; kept in {keep(options.output, name, figures)}", flush=True)
         verdicts += budgets.verdicts_of(name, figures)
     if verdicts:
         budgets.show(verdicts)
@@ -50,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             *budgets.draw(verdicts, options.output),
         ]
         print(f"kept in {', '.join(map(str, kept))}")
+    if failures:
+        sys.exit(f"FAILED, and not in the table: {', '.join(failures)}; see above why")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,7 +22,7 @@ def verdicts_of(name: str, figures: dict[str, Any]) -> list[dict[str, Any]]:
     if "budgets" in figures:
         return list(figures["budgets"])
     judges = {"stampede": _stampede, "coherence": _coherence, "hit_ratios": _hit_ratios}
-    return judges[name](figures)
+    return judges[name](figures) if name in judges else []
 
 
 def _stampede(figures: dict[str, Any]) -> list[dict[str, Any]]:

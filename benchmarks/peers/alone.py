@@ -1,4 +1,7 @@
-"""Measures one peer in a process of its own: `python -m benchmarks.peers.alone WHAT NAME` prints JSON."""
+"""Measures one peer in a process of its own: `python -m benchmarks.peers.alone WHAT NAME [REPEATS]`.
+
+Prints JSON. What a peer leaves behind, keeps waiting or breaks is so no business of the others.
+"""
 
 import json
 import os
@@ -16,15 +19,25 @@ if "gevent" in sys.argv[1:2]:
     gevent.monkey.patch_all()
 
 from benchmarks.peers import PEERS, Peer
-from benchmarks.peers.work import SIZE, evictions, fill, hits
+from benchmarks.peers.work import SIZE, creations, evictions, fill, hits
 from benchmarks.report import percentiles
+from benchmarks.timing import compare
 
-__all__ = ["WHAT", "main"]
+__all__ = ["TIMED", "WHAT", "main"]
+
+TIMED: Final = {"hit": hits, "get_or_create": creations, "set": evictions}
 
 _ENTRIES: Final = 40_000
 _THREADS: Final = 8
 _READS: Final = 40_000
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+def _times(peer: type[Peer], repeats: int) -> dict[str, float]:
+    """Return the nanoseconds per call of each kind of work, in the time that the process computes."""
+    works = {what: make(peer(SIZE)) for what, make in TIMED.items()}
+    known = {what: work for what, work in works.items() if work is not None}
+    return compare(known, repeats=repeats, seconds=0.1, clock=time.process_time)
 
 
 def _memory(peer: type[Peer]) -> float:
@@ -108,13 +121,14 @@ WHAT: Final[dict[str, Callable[[type[Peer]], Any]]] = {
     "gevent": _gevent,
     "storm": _storm,
 }
-"""What is measured apart; the last three not of what is awaited."""
+"""What is measured beside times; the last three not of what is awaited."""
 
 
 def main() -> None:
     """Measure, print."""
-    what, name = sys.argv[1:]
-    print(json.dumps(WHAT[what](next(peer for peer in PEERS if peer.name == name))))
+    what, name, *repeats = sys.argv[1:]
+    peer = next(peer for peer in PEERS if peer.name == name)
+    print(json.dumps(_times(peer, int(repeats[0])) if what == "times" else WHAT[what](peer)))
     sys.stdout.flush()
     os._exit(0)  # some leave threads and tasks behind, which are no part of what was measured
 

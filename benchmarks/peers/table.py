@@ -4,67 +4,62 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from typing import Any, Final
 
 from benchmarks.peers import PEERS, Peer
-from benchmarks.peers.alone import WHAT
-from benchmarks.peers.work import SIZE, creations, evictions, hits
+from benchmarks.peers.alone import TIMED, WHAT
+from benchmarks.peers.work import SIZE
 from benchmarks.report import print_table
-from benchmarks.timing import Work, compare
+from greencache.typing import Seconds
 
 __all__ = ["run", "show"]
 
-_WORK: Final = {"hit": hits, "get_or_create": creations, "set": evictions}
+_DEADLINE: Final[Seconds] = 60.0
+"""For all that is measured of one peer; most take ten."""
 _SYNC_ONLY: Final = {"threads", "gevent", "storm"}
 _IMPORT: Final = "import time; t = time.perf_counter(); import {}; print(1e3 * (time.perf_counter() - t))"
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure all peers.
+    """Measure all peers, each in processes of its own: one that fails or hangs is a finding about it alone.
 
     Args:
         options: `repeats`, how often each is timed.
     """
-    found: dict[str, dict[str, Any]] = {}
-    opened: list[Peer] = []
-    works: dict[str, dict[str, Work]] = {what: {} for what in _WORK}
-    for kind in PEERS:
-        found[kind.name] = {"note": kind.note}
+    return {"entries": SIZE, "peers": {kind.name: _figures(kind, options.repeats) for kind in PEERS}}
+
+
+def _figures(kind: type[Peer], repeats: int) -> dict[str, Any]:
+    """Return what was found of a peer, and by "not measured" why nothing, or not all, was."""
+    found: dict[str, Any] = {"note": kind.note}
+    end = time.monotonic() + _DEADLINE
+    for what in _chosen(kind):
         try:
-            for what, make in _WORK.items():
-                opened.append(kind(SIZE))
-                work = make(opened[-1])
-                if work is not None:
-                    works[what][kind.name] = work
-        except Exception as error:
-            # Whatever keeps it from working is what the table is to say.
-            found[kind.name]["not measured"] = f"{type(error).__name__}: {error}"
-    for what, contenders in works.items():
-        usable = {name: work for name, work in contenders.items() if "not measured" not in found[name]}
-        for name, time in compare(usable, repeats=options.repeats, seconds=0.1).items():
-            found[name][f"{what} ns"] = time
-    for peer in opened:
-        peer.close()
-    for kind in PEERS:
-        if "not measured" not in found[kind.name]:
-            found[kind.name] |= _apart(kind)
-    return {"entries": SIZE, "peers": found}
+            found[what] = _alone(what, kind, repeats, end - time.monotonic())
+        except subprocess.TimeoutExpired:
+            return found | {"not measured": f"{what} and what follows: over {_DEADLINE:.0f} s"}
+        except subprocess.CalledProcessError as error:
+            reason = (error.stderr.strip() or f"exit {error.returncode}").splitlines()[-1]
+            return found | {"not measured": f"{what} and what follows: {reason}"}
+    return found
 
 
-def _apart(kind: type[Peer]) -> dict[str, Any]:
-    """Return what is measured in processes of their own."""
-    chosen = [what for what in ("import", *WHAT) if not (kind.is_awaited and what in _SYNC_ONLY)]
-    return {what: _alone(what, kind) for what in chosen if what != "storm" or kind.is_bounded}
+def _chosen(kind: type[Peer]) -> list[str]:
+    """Return what can be measured of a peer, what its row needs first."""
+    chosen = ["times", "import", *WHAT]
+    return [
+        what
+        for what in chosen
+        if not (kind.is_awaited and what in _SYNC_ONLY) and (what != "storm" or kind.is_bounded)
+    ]
 
 
-def _alone(what: str, kind: type[Peer]) -> Any:
-    command = [sys.executable, "-m", "benchmarks.peers.alone", what, kind.name]
+def _alone(what: str, kind: type[Peer], repeats: int, timeout: Seconds) -> Any:
+    command = [sys.executable, "-m", "benchmarks.peers.alone", what, kind.name, str(repeats)]
     if what == "import":
         command = [sys.executable, "-c", _IMPORT.format(kind.module)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    except subprocess.SubprocessError as error:
-        return f"not measured: {type(error).__name__}"
+    done = subprocess.run(command, capture_output=True, text=True, timeout=max(0.0, timeout), check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -77,20 +72,22 @@ def show(figures: dict[str, Any]) -> None:
     rows = [(name, _row(each)) for name, each in figures["peers"].items()]
     print_table(f"peers: caches of {figures['entries']:,} entries, in memory", header, rows)
     print(
-        "set, evict: a new key in a full cache; B an entry: growth of the process beside key and value\n"
+        "ns: of computing, not of waiting for a disk; set, evict: a new key in a full cache\n"
+        "B an entry: growth of the process beside key and value\n"
         "8 threads: hits together, as a multiple of one thread's; storm: ms of a hit while three evict"
     )
     for name, each in figures["peers"].items():
         if each["note"]:
             print(f"  {name}: {each['note']}")
+    for name, each in figures["peers"].items():
+        if "not measured" in each:
+            print(f"  FAILED {name}: {each['not measured']}")
 
 
 def _row(each: dict[str, Any]) -> list[object] | str:
-    if "not measured" in each:
+    if "times" not in each:
         return f"not measured: {each['not measured']}"
     storm = each.get("storm") or {}
-    storm = storm if isinstance(storm, dict) else {}
-    values = [*(each.get(f"{what} ns") for what in _WORK)]
+    values = [*(each["times"].get(what) for what in TIMED)]
     values += [each.get(what) for what in ("memory", "threads", "gevent", "import")]
-    cells: list[object] = [value if isinstance(value, float) else None for value in values]
-    return [*cells, storm.get("p99"), storm.get("max")]
+    return [*values, storm.get("p99"), storm.get("max")]

@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
+
 from benchmarks import budgets
-from benchmarks.__main__ import main
+from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.verdicts import Budget, judge, judge_ratios
 
 TIMES = {"ours": 20.0, "theirs": 10.0}
@@ -54,6 +56,30 @@ def test_the_table_is_printed_and_drawn(tmp_path, capsys):
         "benchmark-budgets.svg",
     ]
     assert all(path.stat().st_size > 0 for path in tmp_path.iterdir())
+
+
+class Failing:
+    """A benchmark whose server is not there."""
+
+    @staticmethod
+    def run(_):
+        """Fail."""
+        raise OSError("no server")
+
+
+def test_a_benchmark_that_fails_leaves_the_others_their_lines(tmp_path, capsys, monkeypatch):
+    """The table is printed; the name of the one that failed, and a status that says so, come last."""
+    monkeypatch.setitem(BENCHMARKS, "hits", Failing)
+    with pytest.raises(SystemExit, match="FAILED, and not in the table: hits"):
+        main(["hits", "round_trips", "--output", str(tmp_path)])
+    printed = capsys.readouterr()
+    assert "2 budgets, 0 missed" in printed.out
+    assert "no server" in printed.err
+
+
+def test_what_has_no_budget_adds_no_line():
+    """Such as the table of others."""
+    assert budgets.verdicts_of("peers", {"peers": {}}) == []
 
 
 def test_a_run_ends_with_the_table_of_what_it_has_measured(tmp_path, capsys):

@@ -70,22 +70,51 @@ def test_what_is_measured_apart_is_a_number(what):
     assert set(found) == {"p50", "p99", "max"} if what == "storm" else found > 0
 
 
-def test_one_that_is_missing_is_a_finding_about_it_alone(monkeypatch, capsys):
-    """The table says so, and goes on."""
+@pytest.fixture
+def missing():
+    """A peer that no process has, as one that is not installed."""
 
     class Missing(PEERS[1]):
         name = "missing"
 
-        def __init__(self, size):
-            raise ModuleNotFoundError("No module named 'missing'")
+    return Missing
 
-    monkeypatch.setattr(table, "PEERS", (PEERS[1], Missing))
+
+def shown(monkeypatch, capsys, *peers):
+    """Return what was found of peers, and what was printed of it."""
+    monkeypatch.setattr(table, "PEERS", peers)
     monkeypatch.setattr(table, "WHAT", {})
-    monkeypatch.setattr(table, "_apart", lambda _: {"memory": 100.0})
     figures = table.run(argparse.Namespace(repeats=1))
-    assert figures["peers"]["dict"]["hit ns"] > 0
-    assert "ModuleNotFoundError" in figures["peers"]["missing"]["not measured"]
     table.show(figures)
-    printed = capsys.readouterr().out
+    return figures["peers"], capsys.readouterr().out
+
+
+def test_one_that_fails_is_a_finding_about_it_alone(monkeypatch, capsys, missing):
+    """The table names it with the reason, and goes on."""
+    found, printed = shown(monkeypatch, capsys, missing, PEERS[1])
+    assert found["dict"]["times"]["hit"] > 0
+    assert "not measured" not in found["dict"]
+    assert "StopIteration" in found["missing"]["not measured"]
     assert "\nmissing " in printed
     assert "\ndict " in printed
+    assert "\n  FAILED missing: times and what follows: StopIteration" in printed
+
+
+def test_one_that_hangs_is_ended_and_named(monkeypatch, capsys):
+    """Instead of keeping the table from being finished."""
+    monkeypatch.setattr(table, "_DEADLINE", 0.0)
+    found, printed = shown(monkeypatch, capsys, PEERS[1])
+    assert "times" not in found["dict"]
+    assert "\n  FAILED dict: times and what follows: over 0 s" in printed
+
+
+def test_what_was_found_before_a_peer_failed_is_shown(monkeypatch, capsys):
+    """In its row; and why the rest is missing, below."""
+
+    class Unimportable(PEERS[1]):
+        module = "greencache.no_such_module"
+
+    _, printed = shown(monkeypatch, capsys, Unimportable)
+    row = next(line for line in printed.splitlines() if line.startswith("dict "))
+    assert float(row.split()[1].replace(",", "")) > 0
+    assert "FAILED dict: import and what follows: ModuleNotFoundError" in printed
