@@ -31,8 +31,10 @@ class Duel:
     A request that the real cache misses is known at once; its hits are known when an order looks at the marks
     (a contender before it evicts, the real order before it changes them), so that a hit stays a mark.
     Whoever misses clearly less over the last while is the winner. The contender like the real cache counts
-    exactly what that misses; the others may take several late hits for one miss, and so look a few percent
-    better than they are: they are tried rather too soon than never.
+    exactly what that misses. The others hear of hits late, and of several as one, so what they count is an
+    estimate: on the requests that the tests make, from 30 % less than they would miss alone (a loop) to 17 %
+    more, mostly within 8 %. A winner becomes the real one and is then exact, so what counts is where the
+    winners lead: to one that misses at most a point more than the best.
 
     Set dueling: Qureshi et al., "Adaptive Insertion Policies for High Performance Caching", ISCA 2007. Small
     replicas over sampled keys: Waldspurger et al., "Cache Modeling and Optimization using Miniature
