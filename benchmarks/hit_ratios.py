@@ -5,6 +5,7 @@ what GREENCACHE_TRACES names: files of one request a line, first line `# key` or
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import sys
@@ -39,7 +40,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     found = {path.name.partition(".")[0]: path for path in sorted(pathlib.Path(folder).iterdir())}
     paths = {name: path for name, path in found.items() if path.suffix in _ENDINGS}
     chosen = options.traces or sorted(paths)
-    return {"traces": {name: _replay_all(name, paths[name]) for name in chosen}}
+    # The longest first, so that no core is left alone with it in the end.
+    longest_first = sorted(chosen, key=lambda name: -paths[name].stat().st_size)
+    with concurrent.futures.ProcessPoolExecutor() as pool:
+        replays = {name: pool.submit(_replay_all, name, paths[name]) for name in longest_first}
+        return {"traces": {name: replays[name].result() for name in chosen}}
 
 
 def _replay_all(name: str, path: pathlib.Path) -> dict[str, Any]:
