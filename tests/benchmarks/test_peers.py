@@ -61,6 +61,14 @@ def test_the_same_work_is_done_by_each(peer):
             assert work is None or work() in (100, 1_000)
 
 
+def test_each_kind_of_work_has_a_cache_of_its_own():
+    """Stores in one evict nothing of what hits in another need, also where caches go by their names."""
+    pytest.importorskip("django")
+    command = [sys.executable, "-m", "benchmarks.peers.alone", "times", "Django LocMemCache", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    assert set(json.loads(done.stdout.splitlines()[-1])) == {"hit", "get_or_create", "set"}
+
+
 @pytest.mark.parametrize("what", ["threads", "storm"])
 def test_what_is_measured_apart_is_a_number(what):
     """Of a process of its own."""
