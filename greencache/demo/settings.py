@@ -23,7 +23,7 @@ class DemoSettings:
         workers: Worker processes on each of the two hosts.
         rows: How many rows of the ledger to use, 1,000 or more, so that every tier has something to do;
             `None` for all.
-        l1: Budget of each worker's memory, as text such as "128KB": small, so that eviction has work to do.
+        l1: Budget of each worker's memory, as text such as "96KB": small, so that eviction has work to do.
         sample: Rows for which PostgreSQL is asked one by one.
         output: Folder for the chart.
         draws_chart: Whether to draw the chart.
@@ -34,7 +34,7 @@ class DemoSettings:
 
     workers: int = 2
     rows: int | None = None
-    l1: str = "128KB"
+    l1: str = "96KB"
     sample: int = 5_000
     output: pathlib.Path = pathlib.Path("demo-output")
     draws_chart: bool = True
