@@ -247,7 +247,7 @@ class Coherence:
             pending: What it was told.
 
         Raises:
-            TierUnavailableError: If it cannot be announced yet.
+            TierUnavailableError: If that is the authority, and it cannot be announced yet.
         """
         stamps = self._stamps.mint(pending.stamps)
         for tier in reversed(self._stack.shared):
@@ -260,11 +260,21 @@ class Coherence:
         self._flights.detach(pending.keys)
         patterns = [_EVERYTHING] if stamps else pending.patterns
         self._flights.detach_where(lambda key: any(pattern.matches(key) for pattern in patterns))
-        if stamps:
-            self._bus.publish(Message(MessageKind.STAMP, stamps=stamps))
         # What was announced by others, each process of this host has heard of and makes up for by itself. If
         # they announced it to each other again, those that still replay would queue it anew, and so on.
-        own = pending.own
+        own = Pending(keys=pending.own.keys, patterns=pending.own.patterns, stamps=stamps)
+        try:
+            self._announce_replayed(own)
+        except (TierUnavailableError, ServerReplyError):
+            authority = self._stack.authority
+            if authority is None or authority.name is replayed:
+                raise
+            # The tier itself has been told, and may be read: what is away is the authority.
+            authority.queue(own)
+
+    def _announce_replayed(self, own: Pending) -> None:
+        if own.stamps:
+            self._bus.publish(Message(MessageKind.STAMP, stamps=own.stamps))
         if own.keys:
             self._bus.publish(Message(MessageKind.DROP, keys=tuple(own.keys)))
         for pattern in own.patterns:

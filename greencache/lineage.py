@@ -6,6 +6,7 @@ from typing import Any
 from greencache.bus.base import Bus, Logged
 from greencache.bus.stream import Position
 from greencache.clock import Clock
+from greencache.errors import ServerReplyError, TierUnavailableError
 from greencache.tiers.base import Remembering, Tier
 from greencache.tiers.recent import Lineage
 from greencache.typing import Seconds
@@ -48,7 +49,15 @@ class _LogLineage:
             return self._bus.has(mark)
         remembered = self._tier.recall() if isinstance(self._tier, Remembering) else None
         position = None if remembered is None else Position.from_bytes(remembered)
-        return position is not None and position.number >= mark.number
+        # A log that begins anew counts from one, so a number alone may be that of a former log.
+        return position is not None and position.number >= mark.number and self._is_in_log(position)
+
+    def _is_in_log(self, position: Position) -> bool:
+        try:
+            return self._bus.has(position)
+        except (TierUnavailableError, ServerReplyError):
+            # Of which it is no proof that the authority is away; and this tier is not.
+            return False
 
 
 def lineage_of(

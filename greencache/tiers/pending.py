@@ -15,6 +15,8 @@ __all__ = ["Pending", "PendingDrops", "Queued", "covered_by"]
 _Name = tuple[str, str]
 _HIDDEN: _Name = ("stamp", ANY_TAG)
 """What is replaced along with others only, and so is not told of."""
+_NAMESPACE: _Name = ("stamp", "")
+"""What covers all keys; also too many drops to be kept one by one."""
 _PROOF: _Name = ("proof", "")
 """What is no drop, but makes the tier wait as they do."""
 _UNTOLD = frozenset({_HIDDEN, _PROOF})
@@ -182,10 +184,13 @@ class PendingDrops:
             return any(kind == "stamp" for kind, _ in self._queued)
 
     def untouched(self, keys: Iterable[Key]) -> list[Key]:
-        """Return those of some keys that no drop waits for; none before the server has proved what it has."""
+        """Return those of some keys that no drop waits for.
+
+        None before the server has proved what it has, nor where all keys are to be dropped.
+        """
         with self._lock:
             queued = self._queued
-            if _PROOF in queued:
+            if _PROOF in queued or _NAMESPACE in queued:
                 return []
             patterns = [drop.payload for (kind, _), drop in queued.items() if kind == "pattern"]
             return [

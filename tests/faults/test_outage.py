@@ -132,6 +132,24 @@ def test_what_others_announced_is_not_announced_again_when_it_is_replayed(server
         assert admin.xlen(RedisNames("outage").bus) > announced  # its own
 
 
+def test_a_host_that_is_back_is_used_although_the_authority_is_away(servers, cache):
+    """What it had missed is made up for; that it cannot be announced yet is no outage of its own."""
+    host, shared = servers
+    cache.set("a", "old")
+    host.kill()
+    with pytest.raises(InvalidationPending):
+        cache.invalidate("a")
+    shared.kill()
+    host.start()
+    wait_until(lambda: _is_replayed(cache, "L2"), deadline=40, reason="the drop is replayed")
+    report = cache.health_check()
+    assert (report["L2"].status, report["L2"].waiting, report["L3"].waiting) == ("up", (), ("key:a",))
+    shared.start()
+    wait_until(lambda: _is_replayed(cache), deadline=40, reason="it is announced")
+    with redis.Redis.from_url(shared.url) as admin:
+        assert admin.xlen(RedisNames("outage").bus) > 0
+
+
 def test_an_outage_is_noticed_only_where_it_is(servers, cache):
     """Health names the tier that is down, and the whole is degraded."""
     servers[1].kill()

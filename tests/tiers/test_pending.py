@@ -158,3 +158,20 @@ def test_what_covers_many_is_heard_of_if_all_of_them_are(is_heard):
     replay = begun(drops)
     assert [pattern.text for pattern in replay.patterns] == ["*"]
     assert bool(replay.own.patterns) is not is_heard
+
+
+def test_no_key_is_untouched_by_a_drop_of_the_namespace():
+    """Also where it stands for drops that were too many to be kept one by one."""
+    drops = PendingDrops(10, everything)
+    drops.add(Pending(keys=["a"], stamps={"t": "1"}))
+    assert drops.untouched(["a", "b"]) == ["b"]
+    drops.add(Pending(stamps={"": "2"}))
+    assert drops.untouched(["a", "b"]) == []
+
+
+def test_what_covers_too_many_covers_all_keys():
+    """Those that are not named any more too."""
+    drops = PendingDrops(2, lambda: Pending(stamps={"": "1"}))
+    drops.add(Pending(keys=["a", "b"]))
+    drops.add(Pending(keys=["c"]))
+    assert drops.untouched(["a", "d"]) == []
