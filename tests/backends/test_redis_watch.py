@@ -115,12 +115,12 @@ def test_a_restart_is_noticed(redis_servers, new_manager, told):
 def test_no_connection_to_the_former_server_is_used_again(two, new_manager, told):
     """It may live on, and what it is told reaches nobody."""
     manager = watched(new_manager, two.url, told, timeout=10, deadline=10)
-    with hold(manager) as go_on:
+    with hold(manager, two.first) as go_on:
         # A second connection while the first is out; both lead to the first server, and the first is idle
         # when the other server is noticed, the second comes back later.
         manager.execute("PING")
         two.switch()
-        with hold(manager) as go_on_too:
+        with hold(manager, two.first) as go_on_too:
             assert port_of(manager) == two.second.port
             assert len(told.successors) == 1
             go_on_too()
@@ -129,18 +129,20 @@ def test_no_connection_to_the_former_server_is_used_again(two, new_manager, told
 
 
 @contextlib.contextmanager
-def hold(manager):
-    """Keep one connection of a manager busy."""
+def hold(manager, server):
+    """Keep one connection of a manager to a server busy, until told to go on."""
     gate = f"gate-{id(object())}"
-    before = len(manager.pools[0])
     thread = threading.Thread(target=manager.execute, args=("BLPOP", gate, "8"))
-    thread.start()
-    wait_until(lambda: len(manager.pools[0]) > before or not manager.pools[0]._idle, reason="it waits")
+    with redis.Redis.from_url(server.url) as admin:
+        before = admin.info("clients")["blocked_clients"]
+        thread.start()
+        wait_until(lambda: admin.info("clients")["blocked_clients"] > before, reason="it waits")
 
-    def go_on():
-        thread.join(30)
+        def go_on():
+            admin.rpush(gate, "open")
+            thread.join(30)
 
-    yield go_on
+        yield go_on
 
 
 def test_nobody_uses_another_server_before_all_were_told(two, new_manager):

@@ -1,5 +1,6 @@
 """One key that a process changes and forgets, and clients in processes of their own that read it."""
 
+import operator
 import time
 
 import redis
@@ -83,7 +84,8 @@ class Scene:
     def forget_many(self, keys):
         """Change the source and forget the key together with others; return as `forget` does."""
         version = self.change()
-        self._cache.invalidate(KEY, *keys)
+        forget_all = operator.methodcaller("invalidate", KEY, *keys)
+        wait_until(lambda: self._try(forget_all), deadline=60, reason="forgetting is acknowledged")
         return version, time.monotonic()
 
     def change(self):
