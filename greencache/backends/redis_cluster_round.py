@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+from greencache.backends.breaker import BreakerState
 from greencache.backends.redis_cluster_map import ClusterMap
 from greencache.backends.redis_errors import concerns_slot, explain_reply, redirect_of
 from greencache.backends.redis_exchange import GRACE, Exchange
@@ -60,9 +61,14 @@ class ClusterRound:
         for place, part in self._failed:
             if part.slot is not None and self._map.slots.owners[part.slot] != place:
                 self._again.append(part)
-            elif not isinstance(part.fault, TransientError):
+            elif not isinstance(part.fault, TransientError) or self._is_given_up(place):
                 part.finish(part.fault)  # to wait would not help
         return self._again
+
+    def _is_given_up(self, place: Place) -> bool:
+        # A probe asks once, and whoever opened the breaker has tried often enough. Else a caller in a few
+        # would wait for a dead node again and again, instead of reading what the others have.
+        return self._map.node(place).breaker.state is not BreakerState.CLOSED
 
     def _grouped(self, parts: Sequence[Part]) -> list[tuple[Place, list[Part]]]:
         groups: dict[Place, list[Part]] = {}

@@ -173,6 +173,27 @@ def test_a_dead_node_stops_no_other(impatient, servers, how):
     assert longest < 0.7
 
 
+def test_whether_a_dead_node_is_back_is_asked_once(impatient, servers, monkeypatch):
+    """By one caller, who does not wait to ask again."""
+    old = servers.primaries[0]
+    dead, place = key_of(servers, old), old.address
+    for node in (*servers.replicas_of(old), old):  # so that nobody takes its place
+        node.kill()
+    breaker = map_of(impatient).node(place).breaker
+    wait_until(lambda: not is_read(impatient, dead) and breaker.is_open, reason="it is left alone")
+    asked = []
+    attempt = impatient._servers._attempt
+
+    def count(*arguments, **options):
+        asked.append(breaker.state)
+        return attempt(*arguments, **options)
+
+    monkeypatch.setattr(impatient._servers, "_attempt", count)
+    breaker.hasten()
+    assert not is_read(impatient, dead)
+    assert len(asked) == 1
+
+
 def test_the_replies_of_sound_nodes_are_kept_when_another_is_away(new_manager, servers):
     """Each says for itself."""
     manager = new_manager(servers.url, timeout=1.0, deadline=1.5)

@@ -113,8 +113,8 @@ def test_healthy_shards_keep_their_throughput(redis_clusters, tmp_path, figure):
         whole, kept = shares_kept(
             servers, cache.get, lambda port: nodes.node(("127.0.0.1", port)).breaker.is_open
         )
-    # Beside the 90 % of the catalogue, and not bound by it: a caller in eight that probes whether the node is
-    # back, and asks again a few times, costs as much as that.
+    # Beside the 90 % of the catalogue, and not bound by it: what a busy machine takes from eight threads for
+    # longer than a tenth of a second counts as lost too.
     figure("P11", "killed: throughput that healthy shards keep, once it is known", kept, "%")
     figure("P11", "killed: the same, from the kill on", whole, "%")
     servers.heal()
