@@ -35,7 +35,7 @@ class Flight:
         self.ended_by: BaseException | None = None
         """What ended its leader's thread, if that is why it has landed."""
         self.is_shared = True
-        """Whether what its leader has found is for others too; else they look for themselves."""
+        """Whether what its leader has found, or its error, is for others too; else they look themselves."""
         self.is_urgent = False
         """Whether one waits for it that keeps others waiting."""
         self.on_urgent: Callable[[], object] | None = None
@@ -53,16 +53,22 @@ class Flight:
         if self.on_urgent is not None:
             self.on_urgent()
 
-    def wait(self, timeout: Seconds | None) -> Any:
-        """Return what the leader found.
+    def wait(self, timeout: Seconds | None, *, is_own: bool = True) -> Any:
+        """Return what the leader found; `None` to others if that, or its error, is for it alone.
 
         Args:
             timeout: Seconds to wait at most; `None` for ever.
+            is_own: Whether the caller leads it.
 
         Raises:
             TimeoutError: If it has not landed by then.
             BaseException: What the leader raised, unchanged.
         """
+        if not is_own:
+            # Says whether it is shared before it lands, so that is known once the wait is over.
+            self._future.exception(timeout)
+            if not self.is_shared:
+                return None
         return self._future.result(timeout)
 
 

@@ -131,9 +131,7 @@ class AsyncReader:
             reader.leader.notes.counters.joined += key not in led
             patience = math.inf if key in led else give_up
             for deadline in deadlines(options, since, patience):
-                entry, has_landed = await self._wait(flight, deadline)
-                if key not in led and not flight.is_shared:
-                    entry = None
+                entry, has_landed = await self._wait(flight, deadline, is_own=key in led)
                 if not has_landed:
                     entry = reader.late(key, flight, options, (since, deadline, patience))
                 if entry is not None:
@@ -144,7 +142,7 @@ class AsyncReader:
                     break
         return found
 
-    async def _wait(self, flight: Flight, deadline: Seconds) -> tuple[Entry | None, bool]:
+    async def _wait(self, flight: Flight, deadline: Seconds, *, is_own: bool) -> tuple[Entry | None, bool]:
         """Return what a flight has found, and whether it has landed."""
         if not flight.future.done():
             # Not `asyncio.wrap_future`: cancelling that cancels the future, which others wait for.
@@ -153,4 +151,4 @@ class AsyncReader:
             left = None if deadline == math.inf else max(0.0, deadline - self._reader.leader.now())
             if not await bell.heard(left) and not flight.future.done():
                 return None, False
-        return flight.wait(0), True
+        return flight.wait(0, is_own=is_own), True

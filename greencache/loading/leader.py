@@ -175,17 +175,19 @@ class Leader:
                 answer = yield Call(prospect.load)
         finally:
             self.notes.called(prospect)
+        if is_uncommitted := prospect.load.has_begun and prospect.load.is_uncommitted:
+            prospect.load.withhold()
         if isinstance(answer, Failed):
             self.notes.failed(prospect, answer.error)
-            if options.retry_after is not UNSET:
+            # What fails in a transaction that has changed something need not fail for others.
+            if options.retry_after is not UNSET and not is_uncommitted:
                 self._revive(keys, options.retry_after, options.tier, descent)
             if is_awaited:
                 self._serve_stale(keys, descent, answer.error)
             return {}
         loaded = self._maker.finish(prospect, answer, options)
         if loaded.is_private:
-            for flight in prospect.load.flights:
-                flight.is_shared = False
+            prospect.load.withhold()
         self.notes.loaded(prospect, loaded)
         descent.served.update(loaded.passed)
         return loaded.stored

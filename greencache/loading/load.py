@@ -161,6 +161,16 @@ class Load(Remarks):
         own = self._of.get(key)
         return not self.is_declined and (own is None or not own.is_declined)
 
+    @property
+    def is_uncommitted(self) -> bool:
+        """Whether its caller's transaction has changed something, which the loader may have seen."""
+        return self.sees_uncommitted or any(position.has_written for position in self.positions)
+
+    def withhold(self) -> None:
+        """Let nobody who has joined have what comes of it, value or error: they look for themselves."""
+        for flight in self.flights:
+            flight.is_shared = False
+
     @contextlib.contextmanager
     def under_way(self) -> Iterator[None]:
         """Be the current load while the body, which is the loader, runs; and note how long it takes."""

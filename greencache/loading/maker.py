@@ -29,8 +29,7 @@ class Loaded:
         passed: Entries to be served and not to be stored.
         confirmed: Keys of stale values that the loader has confirmed.
         reason: Why some are not to be stored.
-        is_private: Whether what is not to be stored is for the caller alone, whose transaction sees other
-            things than others do.
+        is_private: Whether all of it is for the caller alone, whose transaction sees what is past for others.
     """
 
     stored: dict[Key, Entry] = dataclasses.field(default_factory=dict)
@@ -150,23 +149,20 @@ class EntryMaker:
 
         Asked after the leases on the way down were taken: what is dropped from now on voids them.
         """
-        positions = load.positions
-        is_uncommitted = load.sees_uncommitted or any(position.has_written for position in positions)
-        if is_uncommitted:
+        is_fixed = any(position.is_fixed for position in load.positions)
+        if load.is_uncommitted:
             outdated, reason = set(loaded.stored), "read in a transaction that has changed something"
         else:
-            outdated, reason = (
-                self._outdated(loaded.stored, load),
-                "dropped since the snapshot it was read at",
-            )
-        if not outdated:
-            return loaded
+            # Also of what its loader has declined it must be known whether others may have it.
+            asked = loaded.stored | loaded.passed if is_fixed else loaded.stored
+            outdated, reason = self._outdated(asked, load), "dropped since the snapshot it was read at"
+        refused = outdated & loaded.stored.keys()
         return dataclasses.replace(
             loaded,
-            stored={key: entry for key, entry in loaded.stored.items() if key not in outdated},
-            passed=loaded.passed | {key: loaded.stored[key] for key in outdated},
-            reason=reason,
-            is_private=is_uncommitted or any(position.is_fixed for position in positions),
+            stored={key: entry for key, entry in loaded.stored.items() if key not in refused},
+            passed=loaded.passed | {key: loaded.stored[key] for key in refused},
+            reason=reason if refused else loaded.reason,
+            is_private=is_fixed and bool(outdated),
         )
 
     def _outdated(self, entries: Mapping[Key, Entry], load: Load) -> set[Key]:

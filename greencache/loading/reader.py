@@ -203,9 +203,7 @@ class Reader:
             # Who leads elsewhere waits as long as if it led here.
             patience = math.inf if key in led else give_up
             for deadline in deadlines(options, since, patience):
-                entry, has_landed = self._wait(flight, deadline)
-                if key not in led and not flight.is_shared:
-                    entry = None
+                entry, has_landed = self._wait(flight, deadline, is_own=key in led)
                 if not has_landed:
                     entry = self.late(key, flight, options, (since, deadline, patience))
                 if entry is not None:
@@ -216,14 +214,14 @@ class Reader:
                     break
         return found
 
-    def _wait(self, flight: Flight, deadline: Seconds) -> tuple[Entry | None, bool]:
+    def _wait(self, flight: Flight, deadline: Seconds, *, is_own: bool) -> tuple[Entry | None, bool]:
         """Return what a flight has found, and whether it has landed."""
         left = None if deadline == math.inf else max(0.0, deadline - self._now())
         try:
-            return flight.wait(left), True
+            return flight.wait(left, is_own=is_own), True
         except TimeoutError:
             # If it has landed, this instant or before, the error may be the loader's own.
-            return (flight.wait(0), True) if flight.future.done() else (None, False)
+            return (flight.wait(0, is_own=is_own), True) if flight.future.done() else (None, False)
 
     def late(
         self, key: Key, flight: Flight, options: EntryOptions, times: tuple[Seconds, Seconds, Seconds]

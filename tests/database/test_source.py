@@ -140,7 +140,8 @@ def test_a_reload_in_the_background_is_no_exception(cache, database, old_reader)
     assert cache.get(KEY) == 2
 
 
-def test_the_caller_of_another_transaction_gets_a_value_of_its_own(cache, database, old_reader):
+@pytest.mark.parametrize("is_declined", [False, True])
+def test_the_caller_of_another_transaction_gets_a_value_of_its_own(cache, database, old_reader, is_declined):
     """Who has joined an old reader's load does not get what is refused to all others: it loads."""
     database.execute("update factors set amount = 2")
     cache.invalidate(KEY)
@@ -149,6 +150,7 @@ def test_the_caller_of_another_transaction_gets_a_value_of_its_own(cache, databa
     def load():
         begun.set()
         assert joined.wait(10)
+        current_load().is_declined = is_declined
         return reading(cache, old_reader)()
 
     found = []
