@@ -17,6 +17,7 @@ __all__ = [
     "Remarks",
     "Tags",
     "current_load",
+    "is_seeing_uncommitted",
     "loads_under_way",
     "note_position",
     "run_inside",
@@ -213,6 +214,11 @@ def seeing_uncommitted() -> Iterator[None]:
         yield
     finally:
         _uncommitted.reset(token)
+
+
+def is_seeing_uncommitted() -> bool:
+    """Return whether the caller is within `seeing_uncommitted`."""
+    return _uncommitted.get()
 
 
 def run_inside(outer: Load | None, call: Any) -> Any:

@@ -17,7 +17,7 @@ from greencache.loading.deadlines import deadlines
 from greencache.loading.driver import Driver
 from greencache.loading.flights import Entries, Flights, is_lacking, offering
 from greencache.loading.leader import Leader
-from greencache.loading.load import loads_under_way
+from greencache.loading.load import is_seeing_uncommitted, loads_under_way
 from greencache.loading.look import look_in_memory
 from greencache.loading.steps import Steps
 from greencache.options import EntryOptions
@@ -281,6 +281,8 @@ class Reader:
 
     def claim(self, keys: Iterable[Key]) -> list[Key]:
         """Return those keys that nobody is reloading; they are the caller's to reload, and to unclaim."""
+        if is_seeing_uncommitted():
+            return []  # what it would load is not for others, and they notice by themselves what is due
         with self._reloading_lock:
             wanted = [key for key in keys if key not in self._reloading]
             self._reloading.update(wanted)

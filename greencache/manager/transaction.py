@@ -13,7 +13,7 @@ from greencache.engine import Engine
 from greencache.entry import Entry
 from greencache.errors import InvalidKeyError, TierUnavailableError
 from greencache.keys import Pattern, check_key, check_tag
-from greencache.loading import note_position
+from greencache.loading import note_position, seeing_uncommitted
 from greencache.manager.base import Verbs, checked_keys, not_one_text
 from greencache.options import EntryOptionArguments, EntryOptions
 from greencache.outbox.base import Change
@@ -139,14 +139,15 @@ class Transaction(Verbs):
         return default if entry is None or self._is_marked(entry) else entry.value
 
     def get_or_load(self, key: Key, loader: Loader[Any], **options: Unpack[EntryOptionArguments]) -> Any:
-        """Return a cached value, or load it; what this transaction has changed is loaded, and not stored."""
+        """Return a cached value, or load it; what is loaded here may be rolled back, and is not stored."""
         chosen = self._options(options)
         if self._is_touched(check_key(key)) or not set(self._touched.tags).isdisjoint(chosen.tags):
             return loader()
         entry = self._engine.find([key]).get(key)
         if entry is not None and self._is_marked(entry):
             return loader()
-        return self._engine.load(key, loader, chosen)
+        with seeing_uncommitted():
+            return self._engine.load(key, loader, chosen)
 
     def _is_touched(self, key: Key) -> bool:
         touched = self._touched
