@@ -123,6 +123,8 @@ class Changes:
                 "namespace": self._namespace,
                 "snapshots": [position.snapshot for position in positions],
                 "replayed": [position.replayed for position in positions],
+                "since": [position.since for position in positions],
+                "window": self.window,
                 "own": [xact for position in positions for xact in position.own],
                 "keys": [storage_text(key) for key in keys],
                 "tags": [storage_text(tag) for tag in tags],

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
+from greencache.typing import Seconds
+
 __all__ = ["POSITION", "Position"]
 
 POSITION: Final = """
@@ -40,6 +42,8 @@ class Position:
         has_written: Whether its transaction has changed anything, which nobody else sees yet.
         cluster: What no other cluster is called; replicas are called as their primary.
         own: Transactions that have recorded drops which do not outdate what was read here.
+        since: From when on something may have been read at older snapshots, by the server's clock, in seconds
+            since the epoch; `None` if all was read at this one or a newer one.
     """
 
     snapshot: str
@@ -48,6 +52,7 @@ class Position:
     has_written: bool
     cluster: int
     own: tuple[str, ...] = ()
+    since: Seconds | None = None
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> "Position":

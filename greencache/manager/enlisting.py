@@ -10,12 +10,13 @@ from greencache.errors import InvalidArgumentError
 from greencache.loading import seeing_uncommitted
 from greencache.manager.transaction import Transaction
 from greencache.options import EntryOptions
+from greencache.typing import Seconds
 
 __all__ = ["enlisted", "transaction_on"]
 
 _IDLE = 0
 """As psycopg's TransactionStatus has it."""
-_BEGAN = "select transaction_timestamp()"
+_BEGAN = "select extract(epoch from transaction_timestamp())::float8"
 
 
 @contextlib.contextmanager
@@ -65,20 +66,18 @@ def enlisted(connection: Any, engine: Engine, defaults: EntryOptions, source: Po
     Raises:
         InvalidArgumentError: If each of its statements is a transaction.
     """
-    transaction = Transaction(engine, defaults, source, connection)
-    if not _is_in_transaction(connection):
+    began, still = _beginning(connection), _beginning(connection)
+    if began != still:
         raise InvalidArgumentError(
             "expected a connection in a transaction, got one in autocommit mode: what is announced would be"
             " committed before what it announces. Begin a transaction first"
         )
-    return transaction
+    return Transaction(engine, defaults, source, connection, began)
 
 
-def _is_in_transaction(connection: Any) -> bool:
-    """Return whether two statements are of one transaction, which has begun at one moment."""
-    seen = []
-    for _ in range(2):
-        with contextlib.closing(connection.cursor()) as cursor:
-            cursor.execute(_BEGAN)
-            seen.append(cursor.fetchone())
-    return bool(seen[0] == seen[1])
+def _beginning(connection: Any) -> Seconds:
+    """Return when a connection's transaction began; two statements of one transaction tell the same."""
+    with contextlib.closing(connection.cursor()) as cursor:
+        cursor.execute(_BEGAN)
+        [began] = cursor.fetchone()
+    return float(began)

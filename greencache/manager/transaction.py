@@ -17,7 +17,7 @@ from greencache.loading import note_position, seeing_uncommitted
 from greencache.manager.base import Verbs, checked_keys, not_one_text
 from greencache.options import EntryOptionArguments, EntryOptions
 from greencache.outbox.base import Change
-from greencache.typing import Key, Loader
+from greencache.typing import Key, Loader, Seconds
 
 __all__ = ["Transaction"]
 
@@ -36,6 +36,8 @@ class Transaction(Verbs):
         defaults: As of the cache.
         source: The database of the cache.
         connection: Whose transaction; psycopg 3, psycopg2, or Django's.
+        began: When it began, by the server's clock, in seconds since the epoch; `None` if nothing was read in
+            it before now.
 
     Raises:
         ConfigurationError: If it leads to another cluster of databases than L4.
@@ -43,13 +45,20 @@ class Transaction(Verbs):
     """
 
     def __init__(
-        self, engine: Engine, defaults: EntryOptions, source: PostgresSource, connection: Any
+        self,
+        engine: Engine,
+        defaults: EntryOptions,
+        source: PostgresSource,
+        connection: Any,
+        began: Seconds | None = None,
     ) -> None:
         super().__init__(engine, defaults)
         self._announcements = source.announcements
         self._announcements.install()
-        # What is set was read after this, so it is at least as new.
-        self._position = dataclasses.replace(source.position_of(connection), has_written=False)
+        position = source.position_of(connection)
+        # What is set was read after this, or since the transaction began, or at its only snapshot.
+        since = None if position.is_fixed else began
+        self._position = dataclasses.replace(position, has_written=False, since=since)
         self._connection = connection
         self._xact: str | None = None
         self._sets: dict[int, tuple[dict[Key, Any], EntryOptions]] = {}
