@@ -102,7 +102,7 @@ class Engine:
         self.index: Mapping[Key, Entry] = {} if memory is None else memory.index
         self.peek = self.index.get
         self.memory_counters = TierCounters() if memory is None else memory.counters
-        self.reader, self._entries = assemble(
+        self.reader, self.entries = assemble(
             self.stack,
             strategy=chosen,
             stamps=self.stamps,
@@ -211,7 +211,7 @@ class Engine:
         """Return what makes entries with the stamps of now, which what is invalidated later replaces."""
         self.start()
         stamps = self.stamps.current(options.tags)
-        return lambda value: self._entries.make(value, options, stamps)
+        return lambda value: self.entries.make(value, options, stamps)
 
     def drop(self, keys: list[Key], *, durable: bool = False) -> int:
         """Remove keys and return how many entries there were."""

@@ -12,6 +12,7 @@ from greencache.database.source import PostgresSource
 from greencache.engine import Engine
 from greencache.entry import Entry
 from greencache.errors import InvalidKeyError, TierUnavailableError
+from greencache.events import Event, EventKind
 from greencache.keys import Pattern, check_key, check_tag
 from greencache.loading import note_position, seeing_uncommitted
 from greencache.manager.base import Verbs, checked_keys, not_one_text
@@ -61,7 +62,7 @@ class Transaction(Verbs):
         self._position = dataclasses.replace(position, has_written=False, since=since)
         self._connection = connection
         self._xact: str | None = None
-        self._sets: dict[int, tuple[dict[Key, Any], EntryOptions]] = {}
+        self._sets: dict[int, tuple[dict[Key, Entry], EntryOptions]] = {}
         self._touched = Change()
 
     # -- changes ---------------------------------------------------------------------------------------
@@ -74,11 +75,12 @@ class Transaction(Verbs):
 
         Args:
             key: Up to 1 KiB of text.
-            value: As of `CacheManager.set`; kept in this process until then.
+            value: As of `CacheManager.set`; kept in this process until then, isolated as there.
             options: As of `get_or_load`.
 
         Raises:
             InvalidArgumentError: If the key or an option cannot be used.
+            IsolationError, UnsupportedFunctionError: If the value cannot be kept.
             Exception: What the driver raises.
         """
         self.mset({key: value}, **options)
@@ -86,10 +88,12 @@ class Transaction(Verbs):
     def mset(self, values: Mapping[Key, Any], **options: Unpack[EntryOptionArguments]) -> None:
         """Do the same as `set` for many values."""
         chosen, keys = self._options(options), checked_keys(values)
+        # Now, while the caller can still roll back, and before it changes them again; stamps come later.
+        kept = {key: self._engine.entries.make(values[key], chosen, ()) for key in keys}
         for start in range(0, len(keys), _MOST_NAMES):
             part = keys[start : start + _MOST_NAMES]
             number = self._announce(Change(keys=tuple(part)))
-            self._sets[number] = {key: values[key] for key in part}, chosen
+            self._sets[number] = {key: kept[key] for key in part}, chosen
 
     def delete(self, key: Key) -> None:
         """Remove a key from all tiers when the transaction is committed."""
@@ -205,29 +209,38 @@ class Transaction(Verbs):
         with noting_own() as own:
             is_done = self._engine.changes.apply(change)
         position = dataclasses.replace(self._position, own=tuple(own))
-        for values, options in self._surviving(rows):
-            self._store(values, options, position)
+        for kept, options in self._surviving(rows):
+            is_done = self._store(kept, options, position) and is_done
         return is_done
 
-    def _store(self, values: Mapping[Key, Any], options: EntryOptions, position: Position) -> None:
-        """Store values as a load would: unless something else drops, writes or loads them meanwhile."""
+    def _store(self, kept: Mapping[Key, Entry], options: EntryOptions, position: Position) -> bool:
+        """Store values as a load would: unless something else drops, writes or loads them meanwhile.
+
+        Returns:
+            Whether no tier may have a part of what could not be stored.
+        """
 
         def load(keys: list[Key]) -> dict[Key, Any]:
             note_position(position)
-            return {key: values[key] for key in keys}
+            return {key: kept[key].kept for key in keys}
 
-        make_entry = self._engine.maker(options)
-        due = {key: make_entry(value) for key, value in values.items()}
         reader = self._engine.reader
-        reader.driver.run(reader.leader.reload(due, options), load)
+        try:
+            reader.driver.run(reader.leader.reload(kept, options), load)
+        except Exception as error:
+            # Not raised: the transaction is committed, and who takes this for its failure does it twice.
+            detail = {"error": type(error).__name__}
+            self._engine.recorder.record(Event(EventKind.LOAD_FAILED, None, next(iter(kept)), detail))
+            return self._engine.changes.apply(Change(keys=tuple(kept)))
+        return True
 
-    def _surviving(self, rows: list[Announced]) -> Iterator[tuple[dict[Key, Any], EntryOptions]]:
+    def _surviving(self, rows: list[Announced]) -> Iterator[tuple[dict[Key, Entry], EntryOptions]]:
         """Yield the values that were set and not changed again later in the transaction."""
         for place, row in enumerate(rows):
             if row.number in self._sets:
-                values, options = self._sets[row.number]
+                kept, options = self._sets[row.number]
                 later = rows[place + 1 :]
-                left = {key: each for key, each in values.items() if not _is_named(key, options.tags, later)}
+                left = {key: each for key, each in kept.items() if not _is_named(key, options.tags, later)}
                 if left:
                     yield left, options
 
