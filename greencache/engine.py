@@ -132,7 +132,7 @@ class Engine:
         for each in self.stack.shared:
             if isinstance(each.tier, Landing):
                 each.tier.on_landed = self._coherence.announce_landed
-        self._receiver = Receiver(self.stack, self.stamps, self.flights, self.reader.leader.waiters)
+        self.receiver = Receiver(self.stack, self.stamps, self.flights, self.reader.leader.waiters)
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class Engine:
 
     def start(self) -> None:
         """Listen to the bus, if that has not begun, or a fork has ended it, and install what is missing."""
-        self.bus.start(self._receiver.receive, self._host)
+        self.bus.start(self.receiver.receive, self._host)
         self._outbox.start(self.changes)
         self._installer.attempt()
         self._upkeep.start()
@@ -242,7 +242,7 @@ class Engine:
 
     def initialize(self, *, strict: bool) -> None:
         """Connect to all servers and start."""
-        self.bus.start(self._receiver.receive, self._host)
+        self.bus.start(self.receiver.receive, self._host)
         self._installer.install()
         self._outbox.start(self.changes)
         self._upkeep.start()

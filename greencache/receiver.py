@@ -3,7 +3,8 @@
 from greencache.bus.base import Message, MessageKind
 from greencache.flight import FlightTable
 from greencache.keys import Pattern
-from greencache.stamps import StampTable
+from greencache.outbox.base import Change
+from greencache.stamps import NAMESPACE, StampTable
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.stack import Stack
 from greencache.typing import Key
@@ -47,6 +48,17 @@ class Receiver:
         else:
             self._receive_match(_EVERYTHING, self._stack.ahead_of_authority)
             self._receive_joined()
+
+    def forget(self, change: Change) -> None:
+        """Forget here what another process is telling all others to forget, without waiting to hear of it."""
+        if change.keys:
+            self.receive(Message(MessageKind.DROP, keys=change.keys))
+        for pattern in change.patterns:
+            self.receive(Message(MessageKind.MATCH, pattern=pattern))
+        tags = (*change.tags, NAMESPACE) if change.is_everything else change.tags
+        if tags:
+            # Which stamps are the new ones, the authority is asked when that is to be known.
+            self.receive(Message(MessageKind.STAMP, stamps=self._stamps.mint(tags)))
 
     def _distrust_copies(self, message: Message) -> None:
         # First of all: who takes a lease in L1 when this is done gets nothing older to fill it with.

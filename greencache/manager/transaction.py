@@ -63,6 +63,7 @@ class Transaction(Verbs):
         self._connection = connection
         self._xact: str | None = None
         self._sets: dict[int, tuple[dict[Key, Entry], EntryOptions]] = {}
+        self._numbers: set[int] = set()
         self._touched = Change()
 
     # -- changes ---------------------------------------------------------------------------------------
@@ -133,6 +134,7 @@ class Transaction(Verbs):
             patterns=change.patterns,
             is_everything=change.is_everything,
         )
+        self._numbers.add(number)
         known = self._touched
         self._touched = Change(
             keys=known.keys + change.keys,
@@ -190,7 +192,7 @@ class Transaction(Verbs):
         if self._xact is None:
             return True
         with contextlib.suppress(TierUnavailableError):
-            rows = self._announcements.read(self._xact)
+            rows = self._read(self._xact)
             if not rows:
                 return True
             self._engine.start()
@@ -198,6 +200,19 @@ class Transaction(Verbs):
                 self._announcements.forget(self._xact, [row.number for row in rows])
                 return True
         return False
+
+    def _read(self, xact: str) -> list[Announced]:
+        """Return what is still to be done; what is not, or who knows, is forgotten here at least."""
+        found: set[int] = set()
+        try:
+            rows = self._announcements.read(xact)
+            found.update(row.number for row in rows)
+        finally:
+            # Rolled back, which does no harm; or done by a listener that was quicker, of which this process
+            # may not have heard yet, although its caller reads next.
+            if not self._numbers <= found:
+                self._engine.receiver.forget(self._touched)
+        return rows
 
     def _apply(self, rows: list[Announced]) -> bool:
         change = Change(

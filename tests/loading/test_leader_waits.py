@@ -156,7 +156,7 @@ def test_who_waits_on_the_same_host_is_woken_for_what_only_the_host_keeps(
 def test_nobody_waits_in_vain_without_being_woken(pair, loader, bus):
     """Where nothing is announced, or gets lost, who waits looks by itself."""
     first, second = pair(bus=bus)
-    second._engine._receiver.receive = lambda message: None
+    second._engine.receiver.receive = lambda message: None
     second._engine.reader.leader.waiters.wake = lambda keys: None
     ask(first.get_or_load, "k", loader)
     loader.await_begun()

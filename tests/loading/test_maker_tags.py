@@ -39,7 +39,7 @@ def who(request, pair):
     cache, other = pair()
     if request.param == "unheard":
         # As if announcements of stamps were still under way when the load ends.
-        cache._engine._receiver._stamps = Deaf()
+        cache._engine.receiver._stamps = Deaf()
     yield cache, cache if request.param == "here" else other, request.param == "elsewhere"
 
 
