@@ -77,10 +77,10 @@ class RedisManager:
         server_settings: Mapping[str, str] | None = None,
     ) -> None:
         require_positive(deadline=deadline)
-        self._clock = clock or SystemClock()
-        self._deadline = deadline
+        self.clock = clock or SystemClock()
+        self.deadline = deadline
         self._deployment = Deployment.parse(url, username, password)
-        self.breaker = breaker or Breaker(clock=self._clock)
+        self.breaker = breaker or Breaker(clock=self.clock)
         if on_change is not None:
             self.breaker.subscribe(on_change)
         settings = NodeSettings(
@@ -88,15 +88,15 @@ class RedisManager:
             connect_timeout=connect_timeout,
             max_connections=max_connections,
             retry=retry or RetryPolicy(),
-            clock=self._clock,
+            clock=self.clock,
             sleep=sleep,
             parser=parser,
-            limit=None if max_calls_per_second is None else RateLimit(max_calls_per_second, self._clock),
+            limit=None if max_calls_per_second is None else RateLimit(max_calls_per_second, self.clock),
             expected=dict(server_settings or {}),
         )
         kind = RedisCluster if self._deployment.topology is Topology.CLUSTER else SingleServer
         self._servers: RedisCluster | SingleServer = kind(self._deployment, settings, self.breaker)
-        self._scripts = ScriptRunner(self._servers, self._clock)
+        self._scripts = ScriptRunner(self._servers, self.clock)
         self.replicas = replica_reads_of(self._servers, self._deployment, settings, replica_reads)
 
     def __repr__(self) -> str:
@@ -163,7 +163,7 @@ class RedisManager:
             ServerReplyError: The server says that the command is wrong.
             InvalidArgumentError: An argument that cannot be sent.
         """
-        budget = self._deadline if deadline is None else deadline
+        budget = self.deadline if deadline is None else deadline
         reply = self._servers.execute(command, budget, repeatable=repeatable)
         if isinstance(reply, GreencacheError):
             raise reply
@@ -192,7 +192,7 @@ class RedisManager:
             TierUnavailableError: As for `execute`; some commands may have run.
             ServerReplyError: At least one was wrong; the others have run.
         """
-        budget = self._deadline if deadline is None else deadline
+        budget = self.deadline if deadline is None else deadline
         replies = self._servers.execute_many(commands, budget, repeatable=repeatable)
         return with_outages(replies) if partial else without_errors(replies)
 
@@ -240,7 +240,7 @@ class RedisManager:
         Returns:
             The results in order.
         """
-        budget = self._deadline if deadline is None else deadline
+        budget = self.deadline if deadline is None else deadline
         replies = self._scripts.run(script, calls, budget, repeatable=repeatable, apart=apart)
         return with_outages(replies) if partial else without_errors(replies)
 
@@ -254,7 +254,7 @@ class RedisManager:
         Raises:
             TierUnavailableError: As for `execute`, at any batch; not all keys were looked at then.
         """
-        yield from self._servers.scan(match, count, self._deadline)
+        yield from self._servers.scan(match, count, self.deadline)
 
     def await_replica(self, mark: Argument, timeout: Seconds) -> bool:
         """Return whether a replica has all that was written so far, waiting for it; raises as `execute` does.
@@ -263,7 +263,7 @@ class RedisManager:
             mark: A key to write to; it vanishes by itself.
             timeout: Seconds to wait at most, and never more than half of what one attempt may take.
         """
-        return self._servers.await_replica(mark, timeout, self._deadline)
+        return self._servers.await_replica(mark, timeout, self.deadline)
 
     def open_listener(self, read_timeout: Seconds, key: Argument = "") -> RedisListener:
         """Return a connection of its own, outside of the pool, for commands that block.
@@ -281,7 +281,7 @@ class RedisManager:
             deadline: Seconds for this call instead of the manager's.
             compare: Whether to look at its settings too, and at those of replicas.
         """
-        return self._servers.check(self._deadline if deadline is None else deadline, compare=compare)
+        return self._servers.check(self.deadline if deadline is None else deadline, compare=compare)
 
     def apply_settings(self) -> tuple[AppliedSetting, ...]:
         """Set what differs from `server_settings`, and return what became of each.

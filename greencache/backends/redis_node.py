@@ -270,12 +270,13 @@ class RedisNode:
         try:
             return connection.exchange(packed, count, end)
         except FOREIGN_ERRORS as error:
-            if not (was_open and repeatable and closed_by_peer(error)):
+            if not (was_open and closed_by_peer(error)):
                 raise
-        # The server restarted, or hung up on an idle connection in this very moment. That is no outage yet:
-        # a fresh connection tells.
+            # It restarted, or hung up on an idle connection in this moment: no outage yet, a new one tells.
+            self._pool.drop_idle()
+            if not repeatable:
+                raise
         connection.abandon()
-        self._pool.drop_idle()
         self._doubt()
         return connection.exchange(packed, count, end)
 

@@ -23,15 +23,13 @@ from greencache.tiers.guard import Guard
 from greencache.tiers.pending import Pending
 from greencache.tiers.prompt import Prompt
 from greencache.tiers.recent import Lineage, Replicated
+from greencache.tiers.tokens import NOWHERE
 from greencache.typing import Key, Seconds
 
 if TYPE_CHECKING:
     from greencache.isolation import Keeper
 
 __all__ = ["GuardedTier"]
-
-_NOWHERE: Lease = "nowhere"
-"""A lease that no tier has given."""
 
 
 class GuardedTier(Guard):
@@ -169,7 +167,7 @@ class GuardedTier(Guard):
         def apart() -> dict[Key, Lease]:
             free = self._pending.untouched(wanted)
             # A key that a drop waits for can be leased to nobody, so whoever needs it loads at once.
-            dropped = dict.fromkeys(set(wanted).difference(free), _NOWHERE)
+            dropped = dict.fromkeys(set(wanted).difference(free), NOWHERE)
             return dropped | self.tier.reserve_many(free)
 
         return self._once(lambda: self.tier.reserve_many(wanted), apart)

@@ -1,8 +1,8 @@
 """Entries in a table of PostgreSQL, with a lease in each row.
 
-Every method is one statement for each thousand keys, and may be sent again when an answer got lost. The
-server's clock alone says when a lease or an entry has ended. Beside each statement, in `backends/sql/`, it is
-said who else may act while it runs.
+Every method is one statement for each thousand keys, and may be sent again when its connection got lost; the
+first may run later still. Beside each statement, in `backends/sql/`, it is said who else may act while it
+runs. The server's clock alone says when a lease or an entry has ended.
 """
 
 import secrets
@@ -22,8 +22,8 @@ from greencache.tiers.base import LEASE_TTL, Lease, StampSeed, Status, TierHealt
 from greencache.tiers.border import Border
 from greencache.tiers.postgres_bulk import BulkPut
 from greencache.tiers.postgres_inspection import PostgresInspection
+from greencache.tiers.postgres_leases import PostgresLeases
 from greencache.tiers.postgres_upkeep import TableUpkeep
-from greencache.tiers.tokens import new_batch
 from greencache.typing import CacheTier, Key, Seconds
 from greencache.upkeep import Chore
 
@@ -86,6 +86,7 @@ class PostgresTier:
         self._border = border
         self._namespace = namespace
         self.lease_ttl = check_duration("lease_ttl", lease_ttl)
+        self._leases = PostgresLeases(manager, namespace, self.lease_ttl)
         self._clock = clock
         self._unlogged = unlogged
         self._bulk = BulkPut(manager, namespace)
@@ -162,15 +163,13 @@ class PostgresTier:
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
         """Return leases on the keys that nobody else has a lease on."""
-        batch = new_batch()
-        leases = {key: f"{batch}-{number:x}" for number, key in enumerate(dict.fromkeys(keys))}
-        rows = self._rows(
-            "entries/reserve", self.lease_ttl, keys=_stored(leases), leases=list(leases.values())
-        )
-        return {key: leases[key] for key in _restored(rows)}
+        return self._leases.reserve(keys)
 
     def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key]:
-        """Store entries whose lease is still good, which uses it up, and return the keys stored."""
+        """Store entries whose lease is still good, which uses it up, and return the keys stored.
+
+        A fill that runs twice, or late, is refused where it has run before, or its lease was voided.
+        """
         leased = {key: entry for key, entry in entries.items() if key in leases}
         encoded = self._border.encode_fill(leased.items())
         rows = self._rows(
@@ -191,7 +190,7 @@ class PostgresTier:
         self._rows("entries/release", keys=_stored(leases), leases=list(leases.values()))
 
     def extend_many(self, leases: Mapping[Key, Lease]) -> set[Key]:
-        """Let leases last for another full life, and return the keys whose lease is still good."""
+        """Let leases that are still good last for another full life, also late, and return their keys."""
         rows = self._rows(
             "entries/extend", self.lease_ttl, keys=_stored(leases), leases=list(leases.values())
         )

@@ -128,7 +128,7 @@ class RedisTier:
         return {key: entry for key, entry in entries.items() if now < entry.stale_until}
 
     def reserve_many(self, keys: Iterable[Key]) -> dict[Key, Lease]:
-        """Return leases on the keys that nobody else has a lease on."""
+        """Return leases on the keys that nobody else has one on; what comes late: see `RedisLeases`."""
         self._settle()
         return self._leases.reserve(keys)
 
@@ -176,7 +176,7 @@ class RedisTier:
         return stored
 
     def release_many(self, leases: Mapping[Key, Lease]) -> None:
-        """Give up leases that will not be used; one that is somebody else's by now stays."""
+        """Give up leases that will not be used; one that is somebody else's by now, or then, stays."""
         self._release_within(None, leases)
 
     def _release_within(self, deadline: Seconds | None, leases: Mapping[Key, Lease]) -> None:
@@ -190,7 +190,7 @@ class RedisTier:
         self._tell_landed(leases, replies)
 
     def extend_many(self, leases: Mapping[Key, Lease]) -> set[Key]:
-        """Let leases last for another full life, and return the keys whose lease is still good."""
+        """Let leases that are still good last for another full life, also late, and return their keys."""
         replies = self._manager.run_script_many(
             self._extend,
             [([self._names.lease(key)], [token, self._lease_ms]) for key, token in leases.items()],

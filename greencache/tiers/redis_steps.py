@@ -4,6 +4,7 @@ A node runs no script over keys of which it has some and another node has the ot
 lasts, and where somebody has stopped halfway that is for ever, each of these commands is about one key.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Final
 
@@ -75,10 +76,20 @@ class RedisSteps:
         """Void the lease on a key, and hold one until it is given back.
 
         Meanwhile no load can store anything: neither one that is under way, nor one that begins now and may
-        have seen the entry that is to go.
+        have seen the entry that is to go. No token is sent twice: the late arrival of one that was granted
+        before would hide that others have voided the lease since. Arriving late, one that is nobody's voids
+        what is held by then, which whoever holds it finds out, and delays others until it ends.
         """
-        token = new_batch()
-        self._manager.execute(b"SET", lease, token, b"PX", self._lease_ms, deadline=left())
+        for attempt in itertools.count(1):
+            token = new_batch()
+            claim = (b"SET", lease, token, b"PX", self._lease_ms)
+            try:
+                self._manager.execute(*claim, deadline=left(), repeatable=False)
+            except TransientError as failure:
+                if attempt == _ATTEMPTS or not failure.may_have_run:
+                    raise
+            else:
+                break
         return token
 
     def _give_back(self, lease: bytes, token: str, left: Left) -> bool:

@@ -5,8 +5,22 @@ import os
 import re
 import secrets
 import socket
+from collections.abc import Iterable
+from typing import Final
 
-__all__ = ["new_batch", "process_name"]
+from greencache.tiers.base import Lease
+from greencache.typing import Key
+
+__all__ = ["NOWHERE", "new_batch", "new_tokens", "process_name"]
+
+NOWHERE: Final[Lease] = "nowhere"
+"""A lease that no tier has given."""
+
+
+def new_tokens(keys: Iterable[Key]) -> dict[Key, Lease]:
+    """Return a token for each key that nobody has had before."""
+    batch = new_batch()
+    return {key: f"{batch}-{number:x}" for number, key in enumerate(dict.fromkeys(keys))}
 
 
 def new_batch() -> str:

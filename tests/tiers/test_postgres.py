@@ -347,13 +347,6 @@ def test_a_lease_can_be_extended_while_it_is_good(tier, execute):
     assert execute(b"select 1 from greencache.entries where lease_until > now() + interval '4 s'") == 1
 
 
-def test_reserving_again_after_a_lost_answer_keeps_the_lease(tier):
-    """The statement knows its own tokens."""
-    leases = tier.reserve_many(["k"])
-    assert tier._rows("entries/reserve", 10.0, keys=["k"], leases=[leases["k"]]) == [("k",)]
-    assert tier.fill_many({"k": entry(1)}, leases) == {"k"}
-
-
 def test_a_fill_waits_for_a_drop_under_way(tier, postgres_url, execute):
     """And is refused by it, though its own snapshot still shows the lease."""
     leases = tier.reserve_many(["k"])

@@ -271,17 +271,6 @@ class TestLeases:
         assert tier.extend_many(first) == set()
         assert other.extend_many(second) == {"k"}
 
-    def test_a_reservation_sent_twice_is_granted(self, make_tier, manager):
-        """The lost reply to a SET NX that arrived does not lock its own sender out."""
-
-        def send_twice(execute_many, commands, **options):
-            execute_many(commands, **options)
-            return execute_many(commands, **options)
-
-        tier = make_tier(through=Spy(manager, execute_many=send_twice))
-        assert set(tier.reserve_many(["a", "b"])) == {"a", "b"}
-        assert make_tier().reserve_many(["a", "b"]) == {}
-
     def test_leases_and_what_is_there_after_them_take_one_round_trip(self, make_tier, manager, entry):
         """Whoever has the lease knows what came before it; whoever has none knows what is there as well."""
         tier, other = make_tier(through=(spy := Spy(manager))), make_tier()
@@ -305,18 +294,6 @@ class TestLeases:
 
         make_tier(through=Spy(manager, execute_many=note)).reserve_and_get(["a", "b"])
         assert sent == [b"SET", b"SET", b"MGET"]
-
-    def test_a_reservation_with_a_look_sent_twice_is_granted(self, make_tier, manager, entry):
-        """As one without."""
-
-        def send_twice(execute_many, commands, **options):
-            execute_many(commands, **options)
-            return execute_many(commands, **options)
-
-        make_tier().put_many({"a": entry(1)})
-        manager.execute("RPUSH", "gc:v:{app:b}", "no text")
-        leases, found = make_tier(through=Spy(manager, execute_many=send_twice)).reserve_and_get(["a", "b"])
-        assert (set(leases), values(found)) == ({"a", "b"}, {"a": 1})
 
     def test_a_key_without_a_lease_is_not_filled(self, tier, entry):
         """Entries and leases need not name the same keys."""

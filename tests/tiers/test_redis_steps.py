@@ -249,6 +249,29 @@ def test_a_drop_whose_claim_was_lost_is_made_again(moving, entry, monkeypatch):
         tier.put_many({KEY: entry("new")})
 
 
+def test_a_claim_that_arrives_late_does_not_hide_that_another_came_between(moving, entry, monkeypatch):
+    """It was sent, lost and sent again; who has voided it meanwhile may have stored what is older."""
+    tier, execute = moving.tier, moving.manager.execute
+    tier.put_many({KEY: entry("old")})
+    moving.begin("value")
+    late = []
+
+    def step(*command, **options):
+        if command[:2] == (b"SET", PARTS["lease"]) and not late:
+            late.append(command)
+            if not options.get("repeatable", True):
+                raise TransientError("the connection was lost", may_have_run=True)
+        reply = execute(*command, **options)
+        if command[:2] == (b"SET", PARTS["value"]):
+            execute(b"DEL", PARTS["lease"])  # as a drop does
+            execute(*late[0])
+        return reply
+
+    monkeypatch.setattr(moving.manager, "execute", step)
+    with pytest.raises(TransientError, match="others have written"):
+        tier.put_many({KEY: entry("new")})
+
+
 def test_stamps_are_read_while_they_are_moved(servers, moving):
     """Of the namespace and of a tag, one on each node; and one that is missing is created."""
     tier = moving.tier
