@@ -9,17 +9,10 @@ from greencache.clock import Clock
 from greencache.entry import Entry, Stamps
 from greencache.events import Recorder
 from greencache.keys import Pattern
-from greencache.tiers.base import (
-    Landing,
-    Lease,
-    Leasing,
-    Remembering,
-    StampSeed,
-    StampStore,
-    Tier,
-)
+from greencache.tiers.base import Landing, Lease, Leasing, Remembering, StampSeed, StampStore, Status, Tier
 from greencache.tiers.copying import Copying
 from greencache.tiers.guard import Guard
+from greencache.tiers.owed import Owing
 from greencache.tiers.pending import Pending
 from greencache.tiers.prompt import Prompt
 from greencache.tiers.recent import Lineage, Replicated
@@ -86,6 +79,7 @@ class GuardedTier(Guard):
         self._keeper = keeper
         self._store = tier if isinstance(tier, StampStore) else None
         self._copying = tier if isinstance(tier, Copying) else None
+        self._owing = tier if isinstance(tier, Owing) else None
         self._prompt = tier if isinstance(tier, Prompt) and self._parts is None else None
         self.lease_ttl: Seconds = tier.lease_ttl if isinstance(tier, Leasing) else math.inf
 
@@ -206,16 +200,33 @@ class GuardedTier(Guard):
 
     def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key]:
         """Store entries whose lease is still good; none during an outage."""
+        is_asked = False
+
+        def fill(due: Mapping[Key, Entry]) -> set[Key]:
+            nonlocal is_asked
+            is_asked = True
+            return self.tier.fill_many(due, leases)
 
         def apart() -> set[Key]:
-            free = self._pending.untouched(entries)
-            return self.tier.fill_many({key: entries[key] for key in free}, leases)
+            return fill({key: entries[key] for key in self._pending.untouched(entries)})
 
-        return self._once(lambda: self.tier.fill_many(entries, leases), apart) or set()
+        stored = self._once(lambda: fill(entries), apart)
+        if not is_asked:
+            # It cannot be asked, or others tell it right now what it has missed: who waits need not wait on.
+            self.release_many({key: leases[key] for key in entries if key in leases})
+        return stored or set()
 
     def release_many(self, leases: Mapping[Key, Lease]) -> None:
         """Give up leases; during an outage they end by themselves, or when it is over."""
-        self._once(lambda: self.tier.release_many(leases))
+
+        def release() -> bool:
+            self.tier.release_many(leases)
+            return True
+
+        # It takes nothing from anybody, so it need not wait for drops that others are making.
+        apart = None if self.status is Status.DOWN else release
+        if not self._once(release, apart, may_overtake=True) and self._owing is not None:
+            self._owing.owe(leases)
 
     def put_many(self, entries: Mapping[Key, Entry]) -> set[Key] | None:
         """Store entries and return the keys stored; during an outage queue their drop, return `None`.

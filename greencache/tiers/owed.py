@@ -3,17 +3,27 @@
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 from greencache.clock import Clock
 from greencache.errors import ServerReplyError
 from greencache.tiers.base import Lease
 from greencache.typing import Key, Seconds
 
-__all__ = ["OwedLeases"]
+__all__ = ["OwedLeases", "Owing"]
 
 _CAPACITY = 10_000
 _MOST_AT_ONCE = 100
 """Whoever gives them up is about to read."""
+
+
+@runtime_checkable
+class Owing(Protocol):
+    """A tier that gives up later what cannot be given up now."""
+
+    def owe(self, leases: Mapping[Key, Lease]) -> None:
+        """Take leases that nobody will use, without asking the server."""
+        ...
 
 
 class OwedLeases:

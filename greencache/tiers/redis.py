@@ -104,6 +104,7 @@ class RedisTier:
         self._lease_ms = max(1, math.ceil(lease_ttl * 1000))
         self._steps = RedisSteps(manager, self._lease_ms)
         self._owed = OwedLeases(clock, lease_ttl)
+        self.owe = self._owed.add
         self._leases = RedisLeases(manager, self._names, self._lease_ms, self._owed)
         self._clock = clock
         self.identity = RedisIdentity(manager, clock).find

@@ -11,6 +11,7 @@ from greencache.events import EventKind
 from greencache.keys import Pattern
 from greencache.testing import FakeClock, wait_until
 from greencache.testing.doubles import DoubleRedisTier, RedisDouble
+from greencache.tiers.base import Status
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.pending import Pending, PendingDrops
 from greencache.tiers.replayer import Replayer
@@ -185,6 +186,57 @@ def test_a_lease_is_not_asked_for_again(scene):
     scene.tier.during = [scene.tier.watch.notice]
     assert list(scene.guarded.reserve_many(["a"])) == ["a"]
     assert scene.tier.calls == [("reserve", "a")]
+
+
+class OwingTier(Tier):
+    """A tier that keeps what it owes."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.owed = {}
+
+    def owe(self, leases):
+        """Take leases to be given up later."""
+        self.owed.update(leases)
+
+    def release_many(self, leases):
+        """Give up, and note that."""
+        self._note("release", *leases)
+        super().release_many(leases)
+
+
+@pytest.fixture
+def owing():
+    """A guarded tier that keeps what it owes, while another thread tells it of a drop."""
+    scene = Scene(OwingTier)
+    scene.leases = scene.guarded.reserve_many(["a", "b"])
+    scene.guarded.queue(Pending(keys=["other"]))
+    assert scene.guarded._pending.begin(Pending())
+    return scene
+
+
+def test_leases_are_given_up_while_another_thread_replays(owing):
+    """Who waits for them need not wait until they end; nothing is stored before what was missed is told."""
+    assert owing.guarded.fill_many({"a": entry(1)}, owing.leases) == set()
+    assert set(owing.guarded.tier.reserve_many(["a", "b"])) == {"a"}
+    owing.guarded.release_many({"b": owing.leases["b"]})
+    assert set(owing.guarded.tier.reserve_many(["a", "b"])) == {"b"}
+    assert not owing.tier.server.values
+    assert not owing.tier.owed
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_leases_are_owed_by_a_tier_that_is_away(owing, is_noticed):
+    """Whether the tier was asked for that, and so knows of it, or not."""
+    owing.tier.server.is_down = True
+    if is_noticed:
+        assert owing.guarded.drop_many(["more"]) is None
+        assert owing.guarded.status is Status.DOWN
+    owing.tier.calls.clear()
+    assert owing.guarded.fill_many({"a": entry(1)}, owing.leases) == set()
+    owing.guarded.release_many({"b": owing.leases["b"]})
+    assert owing.tier.owed == owing.leases
+    assert owing.tier.calls == ([] if is_noticed else [("release", "a")])
 
 
 def test_a_drop_is_remembered_before_it_is_made(scene):
