@@ -9,7 +9,7 @@ from greencache.errors import ServerReplyError, TierUnavailableError
 from greencache.events import Event, EventKind, Recorder
 from greencache.stats import TierCounters
 from greencache.tiers.backlog import Backlog
-from greencache.tiers.base import Identified, Installable, Status, Tier, TierHealth, TierUsage
+from greencache.tiers.base import Identified, Installable, Remembering, Status, Tier, TierHealth, TierUsage
 from greencache.tiers.pace import Pace, Paced, SlowLooks
 from greencache.tiers.partial import PartialOutageError, Sharded
 from greencache.tiers.pending import Pending
@@ -131,6 +131,21 @@ class Guard:
         """Return what the tier holds, or `None` during an outage."""
         return self._guard(self.tier.usage)
 
+    def recall(self) -> bytes | None:
+        """Return the position on the bus that the tier remembers; `None` during an outage too."""
+        tier = self.tier
+        return self._ready(tier.recall) if isinstance(tier, Remembering) else None
+
+    def remember(self, position: bytes) -> None:
+        """Remember a position on the bus, unless drops that came before it still wait for the tier."""
+        tier = self.tier
+        if isinstance(tier, Remembering):
+            # Only over what a server has that was told everything: on one that has just restarted from an old
+            # snapshot, what it remembers is the only sign of how old that is.
+            known = self._ready(lambda: (tier.recall(),))
+            if known is not None:
+                self._once(lambda: tier.remember(position, known[0]))
+
     def close(self) -> None:
         """Give back what the tier holds on to, after a last attempt to tell it what it has missed."""
         self._backlog.close()
@@ -212,8 +227,9 @@ class Guard:
             self._note(Status.UP if self._parts is None else self._parts.condition())
         return answer
 
-    def _note_look(self, took: Seconds, keys: int) -> None:
-        if self.status is Status.UP:
+    def _note_look(self, took: Seconds | None, keys: int) -> None:
+        """Note how long a look took; `None` for one that was not answered, or not made."""
+        if took is not None and self.status is Status.UP:
             self.pace.note(took, keys)
         else:
             self.pace.note_failure()

@@ -9,7 +9,7 @@ from greencache.clock import Clock
 from greencache.entry import Entry, Stamps
 from greencache.events import Recorder
 from greencache.keys import Pattern
-from greencache.tiers.base import Landing, Lease, Leasing, Remembering, StampSeed, StampStore, Status, Tier
+from greencache.tiers.base import Landing, Lease, Leasing, StampSeed, StampStore, Status, Tier
 from greencache.tiers.copying import Copying
 from greencache.tiers.guard import Guard
 from greencache.tiers.owed import Owing
@@ -88,9 +88,10 @@ class GuardedTier(Guard):
     def get_many(self, keys: list[Key]) -> tuple[dict[Key, Entry], dict[Key, Entry]]:
         """Return the entries to be served, and the stale ones; both empty during an outage."""
         started = self._clock.now()
-        fresh, stale = self.look(keys)
+        found = self._look(keys)
         elapsed = self._clock.now() - started
-        self._note_look(elapsed, len(keys))
+        self._note_look(None if found is None else elapsed, len(keys))
+        fresh, stale = found or ({}, {})
         counters = self.counters
         counters.seconds += elapsed
         counters.hits += len(fresh)
@@ -100,11 +101,15 @@ class GuardedTier(Guard):
 
     def look(self, keys: list[Key]) -> tuple[dict[Key, Entry], dict[Key, Entry]]:
         """Do the same as `get_many`, uncounted: for a second look within one read."""
+        return self._look(keys) or ({}, {})
+
+    def _look(self, keys: list[Key]) -> tuple[dict[Key, Entry], dict[Key, Entry]] | None:
+        """Do so, but return `None` if the tier has not answered, or was not asked."""
         # Taken before the read: what the read finds is at least as new as these stamps.
         stamps = () if self.writable else self._stamp()
         tier, untouched = self.tier, self._pending.untouched
-        found = self._ready(lambda: tier.get_many(keys), lambda: tier.get_many(untouched(keys))) or {}
-        return self.judged(found, stamps)
+        found = self._ready(lambda: tier.get_many(keys), lambda: tier.get_many(untouched(keys)))
+        return None if found is None else self.judged(found, stamps)
 
     def judged(
         self, found: Mapping[Key, Entry], stamps: Stamps = ()
@@ -280,20 +285,3 @@ class GuardedTier(Guard):
     def _stamp_store(self) -> StampStore:
         assert self._store is not None  # noqa: S101 -- the stack makes only such a tier its authority
         return self._store
-
-    # -- the rest --------------------------------------------------------------------------------------
-
-    def recall(self) -> bytes | None:
-        """Return the position on the bus that the tier remembers; `None` during an outage too."""
-        tier = self.tier
-        return self._ready(tier.recall) if isinstance(tier, Remembering) else None
-
-    def remember(self, position: bytes) -> None:
-        """Remember a position on the bus, unless drops that came before it still wait for the tier."""
-        tier = self.tier
-        if isinstance(tier, Remembering):
-            # Only over what a server has that was told everything: on one that has just restarted from an old
-            # snapshot, what it remembers is the only sign of how old that is.
-            known = self._ready(lambda: (tier.recall(),))
-            if known is not None:
-                self._once(lambda: tier.remember(position, known[0]))

@@ -43,8 +43,8 @@ class Replayer:
             self._is_running = True
         try:
             threading.Thread(target=self._run, name="greencache-replay", daemon=True).start()
-        except RuntimeError:
-            # No thread to be had now; the next use of the tier replays too.
+        except (RuntimeError, MemoryError):
+            # No thread to be had now, or no memory for one; the next use of the tier replays too.
             self._is_running = False
 
     def close(self) -> None:

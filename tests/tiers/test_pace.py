@@ -9,6 +9,7 @@ from greencache.testing import FakeClock
 from greencache.testing.doubles import DoubleRedisTier
 from greencache.tiers.base import Status
 from greencache.tiers.pace import Pace, SlowLooks
+from greencache.tiers.pending import Pending
 from greencache.typing import CacheTier
 
 SLOW = 0.2
@@ -306,3 +307,22 @@ def test_an_outage_is_not_a_look(scene):
     scene.l2.late, scene.l2.server.is_down = 0.0, True
     assert scene.read(5)[1] == 5, "a probe that comes to nothing leaves it to the next one"
     assert scene.told() == [(EventKind.TIER_SLOW, CacheTier.L2)]
+
+
+def test_a_look_that_is_not_made_is_no_quick_one(scene):
+    """While another thread tells a tier what it has missed, nobody reads it, nor learns how quick it is."""
+    scene.slow_down()
+    guarded, replay = scene.cache._engine.stack.shared[0], Pending()
+    assert guarded.pace.is_slow
+    guarded._pending.add(Pending(keys=["other"]))
+    assert guarded._pending.begin(replay)
+    for _ in range(20):
+        scene.clock.advance(2.0)
+        assert scene.read() == (0, 0)
+    assert guarded.pace.is_slow
+    assert guarded.status is Status.UP
+    guarded._pending.end(replay, is_told=True)
+    scene.l2.late = 0.0
+    while guarded.pace.is_slow:
+        scene.clock.advance(2.0)
+        assert scene.read() == (0, 1)

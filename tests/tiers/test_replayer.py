@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from greencache.testing import wait_until
 from greencache.tiers.replayer import Replayer
 
@@ -38,3 +40,20 @@ def test_closed_it_stays_quiet():
     replayer.wake(at_once=True)
     wait_until(lambda: not replayer._is_running, reason="its thread has ended")
     assert calls == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError])
+def test_it_begins_when_there_is_a_thread_to_be_had_again(monkeypatch, error):
+    """The system may have none for now, and no memory for one."""
+
+    def refuse(_):
+        raise error("can't start new thread")
+
+    called = threading.Event()
+    replayer = Replayer(lambda: called.set() or True, pause=0.01)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        replayer.wake()
+    replayer.wake()
+    assert called.wait(30)
+    replayer.close()
