@@ -282,9 +282,9 @@ class PostgresManager:
 def _may_help(error: BaseException) -> bool:
     """Return whether another attempt may do better, and no harm.
 
-    Every statement here may run twice, and the first of two last. Leases carry their own proof: a reserve
-    brings others each time, and a fill that ran has used its lease up. A put or a drop that is repeated is
-    as if it came that much later, and its caller still waits for it.
+    Every statement here may run twice. Leases carry their own proof, even if the first of the two runs last:
+    a reserve brings others each time, and a fill that ran has used its lease up. A put or a drop that is
+    repeated is as if it came that much later, and its caller still waits for it.
     """
     return isinstance(error, ConnectionLostError)
 

@@ -13,7 +13,7 @@ from greencache.stats import TierCounters
 from greencache.testing import FakeClock, wait_until
 from greencache.testing.proxy import TcpProxy
 from greencache.tiers.border import Border
-from greencache.tiers.owed import OwedLeases
+from greencache.tiers.owed import OwedLeases, Owing
 from greencache.tiers.redis import RedisTier
 from greencache.typing import CacheTier
 
@@ -135,6 +135,15 @@ def _settles(tier, other):
     except TierUnavailableError:
         return False
     return other.reserve_many(["k"]).keys() == {"k"}
+
+
+def test_a_lease_that_a_tier_is_to_owe_is_given_up_when_it_is_asked_next(proxy, new_tier):
+    """And not before: the server may be away."""
+    tier, other = new_tier(proxy.server.url), new_tier(proxy.server.url)
+    assert isinstance(tier, Owing)
+    tier.owe(tier.reserve_many(["k"]))
+    assert other.reserve_many(["k"]) == {}
+    wait_until(lambda: _settles(tier, other), deadline=60, reason="the lease was given up")
 
 
 def test_what_a_server_refuses_to_run_is_not_owed(clock):
