@@ -7,7 +7,7 @@ from typing import Any
 from greencache.entry import Entry
 from greencache.keys import Pattern
 from greencache.strategies.descent import Descent, Dropped
-from greencache.tiers.base import Lease
+from greencache.tiers.base import Lease, Status
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.stack import Stack
@@ -150,8 +150,34 @@ class Strategy(abc.ABC):
                 stored = tier.fill_many(due, leases)
                 for key in due:
                     del leases[key]
-                    if key not in stored:
+                refused = {key: entry for key, entry in due.items() if key not in stored}
+                if refused:
+                    self._forget_others(stack, tier, refused)
+                    for key in refused:
                         descent.refused.setdefault(key, []).append(tier.name)
+
+    @staticmethod
+    def _forget_others(stack: Stack, tier: MemoryTier | GuardedTier, refused: Mapping[Key, Entry]) -> None:
+        """Leave nothing else in a tier of this host that has refused what this process is about to serve.
+
+        What is there, or is being brought there with a lease that is good, may be older: where an
+        announcement came late, somebody has read it below before what is served was stored there. Whoever
+        has seen the newer one would see the older one next.
+        """
+        # Only what deeper tiers have too: of what is kept here alone, this tier knows best.
+        copies = {key: entry for key, entry in refused.items() if tier.name < stack.deepest_of(entry)}
+        if isinstance(tier, MemoryTier):
+            index = tier.index
+            # Mostly another thread has just brought up the same.
+            others = [
+                key
+                for key, entry in copies.items()
+                if (there := index.get(key)) is None or there.created != entry.created
+            ]
+            if others:
+                tier.drop_many(others)
+        elif copies and tier in stack.ahead_of_authority and tier.status is Status.UP:
+            tier.drop_many(list(copies), is_heard=True)
 
     def put(self, stack: Stack, entries: Mapping[Key, Entry], deepest: CacheTier | None) -> Dropped:
         """Store entries in all tiers down to one, whatever is there.

@@ -138,10 +138,13 @@ class Stack:
 
     def kept(self, tier: "MemoryTier | GuardedTier", entry: Entry) -> Entry:
         """Return the entry as a tier keeps it: above the deepest, no longer than the tier's own ttl."""
-        deepest = self.tiers[-1].name if entry.tier is None else entry.tier
-        if tier.ttl is None or tier.name >= deepest:
+        if tier.ttl is None or tier.name >= self.deepest_of(entry):
             return entry
         return entry.retained(self.clock.now() + tier.ttl)
+
+    def deepest_of(self, entry: Entry) -> CacheTier:
+        """Return the deepest tier that keeps an entry."""
+        return self.tiers[-1].name if entry.tier is None else entry.tier
 
     @property
     def chores(self) -> list[Chore]:
