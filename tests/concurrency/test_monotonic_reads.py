@@ -18,7 +18,7 @@ def cache(fleet):
 
 def hear_late(cache):
     """Apply an announcement while a load is under way."""
-    cache._engine._receiver.receive(LATE)
+    cache._engine.receiver.receive(LATE)
 
 
 def entry(cache, value):

@@ -142,11 +142,11 @@ class Instruments:
         return stopping
 
     def _waiting(self, original):
-        def waiting(flight, timeout):
+        def waiting(flight, _timeout, **options):
             label = self.flights[id(flight)][0]
             flights = frozenset(self.names[id(flight)].split())
             self.run.stop_before(Step(f"waits for {label}", reads=flights, is_ready=flight.future.done))
-            answer = original(flight, 0)
+            answer = original(flight, 0, **options)
             self.run.note(brief(answer))
             return answer
 
