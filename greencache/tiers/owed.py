@@ -5,16 +5,18 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
+from greencache.backends.retry import TransientError
 from greencache.clock import Clock
-from greencache.errors import ServerReplyError
+from greencache.errors import GreencacheError, ServerReplyError
 from greencache.tiers.base import Lease
 from greencache.typing import Key, Seconds
 
-__all__ = ["OwedLeases", "Owing"]
+__all__ = ["OwedLeases", "Owing", "may_have_run"]
 
 _CAPACITY = 10_000
 _MOST_AT_ONCE = 100
 """Whoever gives them up is about to read."""
+_MOST_LOOKED_AT = 2 * _MOST_AT_ONCE
 
 
 @runtime_checkable
@@ -61,6 +63,19 @@ class OwedLeases:
             self.add(leases)
             raise
 
+    @contextlib.contextmanager
+    def if_asked_for(self, leases: Mapping[Key, Lease]) -> Iterator[None]:
+        """Note leases that are asked for, if nobody hears whether they were granted."""
+        try:
+            yield
+        except GreencacheError as error:
+            if may_have_run(error):
+                self.add(leases)
+            raise
+        except BaseException:
+            self.add(leases)
+            raise
+
     def take(self, is_answering: Callable[[Key], bool]) -> dict[Key, Lease]:
         """Return leases to be given up now, and forget them.
 
@@ -69,7 +84,7 @@ class OwedLeases:
         """
         taken: dict[Key, Lease] = {}
         now = self._clock.now()
-        for lease, (key, ends_at) in list(self._owed.items()):
+        for lease, (key, ends_at) in self._oldest():
             if ends_at <= now:
                 self._owed.pop(lease, None)
                 continue
@@ -78,3 +93,15 @@ class OwedLeases:
             if is_due and self._owed.pop(lease, None) is not None:
                 taken[key] = lease
         return taken
+
+    def _oldest(self) -> list[tuple[Lease, tuple[Key, Seconds]]]:
+        # Not all: while their server is away, each look would go through thousands.
+        try:
+            return list(itertools.islice(self._owed.items(), _MOST_LOOKED_AT))
+        except RuntimeError:
+            return []  # another thread has added some meanwhile, where threads are free
+
+
+def may_have_run(error: Exception) -> bool:
+    """Return whether a server may have executed what it has not answered."""
+    return isinstance(error, TransientError) and error.may_have_run

@@ -16,7 +16,7 @@ from greencache.backends.retry import TransientError
 from greencache.backends.scripts import load_script
 from greencache.errors import GreencacheError
 from greencache.tiers.base import Lease
-from greencache.tiers.owed import OwedLeases
+from greencache.tiers.owed import OwedLeases, may_have_run
 from greencache.tiers.redis_inspection import chunks
 from greencache.tiers.tokens import NOWHERE, new_tokens
 from greencache.typing import Key, Seconds
@@ -85,7 +85,7 @@ class RedisLeases:
         lease, life = self._names.lease, self._lease_ms
         releases = [(b"EVAL", self._release, 1, lease(key), token) for key, token in former.items()]
         grants = [(b"SET", lease(key), token, b"NX", b"PX", life) for key, token in tokens.items()]
-        with self._owed.unless_answered(tokens):
+        with self._owed.if_asked_for(tokens):
             replies = self._manager.execute_many(
                 [*releases, *grants, *reads], deadline=deadline, repeatable=False, partial=partial
             )
@@ -94,6 +94,6 @@ class RedisLeases:
     def _granted(self, tokens: dict[Key, Lease], replies: Sequence[Any]) -> dict[Key, Lease]:
         answers = dict(zip(tokens, replies, strict=True))
         lost = {key: tokens[key] for key, reply in answers.items() if isinstance(reply, GreencacheError)}
-        self._owed.add(lost)
+        self._owed.add({key: lease for key, lease in lost.items() if may_have_run(answers[key])})
         # Where a node is away, a lease is good nowhere, nobody else has one, and all load for themselves.
         return {key: NOWHERE if key in lost else tokens[key] for key, reply in answers.items() if reply}

@@ -4,7 +4,7 @@ import pytest
 
 from greencache.backends.breaker import Breaker
 from greencache.backends.redis import RedisManager
-from greencache.backends.retry import RetryPolicy
+from greencache.backends.retry import RetryPolicy, TransientError
 from greencache.codecs import Codec
 from greencache.entry import Entry
 from greencache.errors import ServerReplyError, TierUnavailableError
@@ -185,3 +185,29 @@ def test_they_are_bounded(clock):
     while more := owed.take(lambda _: True):
         taken |= more
     assert len(taken) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("error", "is_owed"),
+    [
+        (TransientError("no answer", may_have_run=True), True),
+        (TransientError("refused", may_have_run=False), False),
+        (TierUnavailableError("left alone by its breaker"), False),
+        (KeyboardInterrupt(), True),
+    ],
+)
+def test_what_was_asked_for_is_owed_only_if_it_may_have_been_granted(error, is_owed):
+    """While a server is known to be away, nothing is sent, and nothing piles up."""
+    owed = OwedLeases(FakeClock(), 5.0)
+    with pytest.raises(type(error)), owed.if_asked_for({"a": "1"}):
+        raise error
+    assert bool(owed) is is_owed
+
+
+def test_of_many_that_are_owed_few_are_looked_at():
+    """By whoever is about to read, while their server is away."""
+    owed = OwedLeases(FakeClock(), 5.0)
+    owed.add({f"k{number}": str(number) for number in range(5_000)})
+    asked = []
+    assert owed.take(asked.append) == {}
+    assert len(asked) <= 200
