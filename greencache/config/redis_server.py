@@ -33,7 +33,21 @@ _SECRETS: Final = (
     "primaryuser",
     "tls-key-file-pass",
 )
-_RENDERED: Final = ("include", "port", "dir", "user", "aclfile", "sentinel", "cluster-enabled", "replicaof")
+_RENDERED: Final = (
+    "include",
+    "port",
+    "dir",
+    "user",
+    "aclfile",
+    "sentinel",
+    "cluster-enabled",
+    "replicaof",
+    "tls-port",
+    "tls-cert-file",
+    "tls-key-file",
+    "tls-ca-cert-file",
+)
+_SECRET_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?$"  # noqa: S105 -- a pattern
 
 
 def _save_rule(text: str) -> str:
@@ -111,7 +125,8 @@ class ContainerConfig(Settings):
     cpu: Annotated[float, Field(gt=0, le=1_000)] = 1.0
     storage: Size | None = None
     storage_class: str | None = None
-    secret: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?$")] = "greencache-redis"  # noqa: S105 -- its name
+    secret: Annotated[str, Field(pattern=_SECRET_NAME)] = "greencache-redis"  # noqa: S105 -- its name
+    tls_secret: Annotated[str, Field(pattern=_SECRET_NAME)] = "greencache-redis-tls"  # noqa: S105 -- its name
 
 
 class RedisServerConfig(Settings):

@@ -13,7 +13,7 @@ from greencache.deploy.containers import (
     Group,
     groups,
 )
-from greencache.deploy.plan import PORT, Plan
+from greencache.deploy.plan import PORT, TLS_FOLDER, Plan
 
 __all__ = ["PASSWORD_VARIABLE", "compose_file"]
 
@@ -46,6 +46,8 @@ def compose_file(plan: Plan) -> str:
     title = f"{plan.name}: {plan.topology}, {plan.count} of Redis, for clients in the same network."
     if plan.topology is RedisTopology.STANDALONE:
         title = f"{plan.name}: a Redis for the programs of this host."
+    if plan.has_tls:
+        title += f"\n# tls.crt, tls.key and ca.crt are in ./tls, for user {USER} to read."
     return _HEAD.format(title=title) + to_yaml([whole])
 
 
@@ -54,7 +56,7 @@ def _service(plan: Plan, group: Group, name: str) -> dict[str, Any]:
         **_container(plan, group),
         "hostname": name,
         "command": ["sh", f"{CONF_FOLDER}/start.sh", group.mode],
-        "volumes": [f"{name}:{DATA_FOLDER}"],
+        "volumes": [f"{name}:{DATA_FOLDER}", *_tls_volumes(plan)],
         "healthcheck": {
             "test": ["CMD", "sh", f"{CONF_FOLDER}/start.sh", group.ready],
             "interval": "10s",
@@ -93,6 +95,7 @@ def _container(plan: Plan, group: Group) -> dict[str, Any]:
         "environment": dict(group.environment),
         "configs": [{"source": _config_name(name), "target": f"{CONF_FOLDER}/{name}"} for name in files],
         "secrets": [plan.server.container.secret],
+        **({"volumes": _tls_volumes(plan)} if plan.has_tls else {}),
         "tmpfs": [f"{RUN_FOLDER}:uid={USER},gid={GROUP},mode=0700"],
         "read_only": True,
         "cap_drop": ["ALL"],
@@ -100,6 +103,10 @@ def _container(plan: Plan, group: Group) -> dict[str, Any]:
         "ulimits": {"nofile": plan.server.maxclients + 1_024},
         "deploy": {"resources": {"limits": {"memory": f"{group.memory}b", "cpus": f"{group.cpu:g}"}}},
     }
+
+
+def _tls_volumes(plan: Plan) -> list[str]:
+    return [f"./tls:{TLS_FOLDER}:ro"] if plan.has_tls else []
 
 
 def _config_name(file: str) -> str:

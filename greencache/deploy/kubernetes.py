@@ -11,13 +11,16 @@ from greencache.deploy.pods import pod_spec
 
 __all__ = ["manifests"]
 
+_TLS = """\
+#     kubectl create secret generic {secret} --from-file=tls.crt --from-file=tls.key --from-file=ca.crt
+"""
 _HEAD = """\
 # {name}: {topology}, {count} of Redis.
 # Rendered by `greencache redis-config`; change the configuration of the cache instead of this file.
 # The password is in a Secret that is made apart from this:
 #
 #     kubectl create secret generic {secret} --from-literal=password="$(openssl rand -base64 24)"
-#     kubectl apply -f kubernetes.yaml
+{tls}#     kubectl apply -f kubernetes.yaml
 #
 # Clients connect to {address}
 """
@@ -30,9 +33,14 @@ def manifests(plan: Plan, files: dict[str, str]) -> str:
         plan: What is set up.
         files: The contents of `redis.conf`, `start.sh` and perhaps `sentinel.conf`.
     """
-    secret = plan.server.container.secret
+    container = plan.server.container
     head = _HEAD.format(
-        name=plan.name, topology=plan.topology, count=plan.count, secret=secret, address=_address(plan)
+        name=plan.name,
+        topology=plan.topology,
+        count=plan.count,
+        secret=container.secret,
+        tls=_TLS.format(secret=container.tls_secret) if plan.has_tls else "",
+        address=_address(plan),
     )
     return head + to_yaml(_objects(plan, files))
 
@@ -147,5 +155,8 @@ def _address(plan: Plan) -> str:
     (*data,) = groups(plan, (f".{plan.name}", f".{plan.name}-sentinel"))
     first = ",".join(f"{name}:{data[0].port}" for name in data[0].members(f".{plan.name}"))
     if plan.topology is RedisTopology.SENTINEL:
-        return f"redis+sentinel://{data[0].environment['REDIS_SENTINELS'].replace(' ', ',')}/{plan.service}"
-    return f"redis+cluster://{first}" if plan.topology is RedisTopology.CLUSTER else f"redis://{first}/0"
+        places = data[0].environment["REDIS_SENTINELS"].replace(" ", ",")
+        return f"{plan.scheme}+sentinel://{places}/{plan.service}"
+    if plan.topology is RedisTopology.CLUSTER:
+        return f"{plan.scheme}+cluster://{first}"
+    return f"{plan.scheme}://{first}/0"

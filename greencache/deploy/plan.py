@@ -7,10 +7,12 @@ from greencache.config import CacheConfig, RedisConfig, RedisServerConfig, Redis
 from greencache.errors import ConfigurationError
 from greencache.typing import CacheTier
 
-__all__ = ["PORT", "SENTINEL_PORT", "Plan"]
+__all__ = ["PORT", "SENTINEL_PORT", "TLS_FOLDER", "Plan"]
 
 PORT = 6379
 SENTINEL_PORT = 26379
+TLS_FOLDER = "/etc/greencache-tls"
+"""Where servers find `tls.crt`, `tls.key` and `ca.crt`, unless start.sh is told another folder."""
 _HEADROOM = 64 << 20
 """Bytes that a server takes whatever it stores."""
 
@@ -26,6 +28,8 @@ class Plan:
         username: ACL user that the cache logs in as; `None` for the default user.
         service: Under which name sentinels know the primary.
         size: Bytes that the cache is meant to take in all.
+        has_tls: Whether servers speak TLS, to clients and to each other, and nothing else.
+        asks_for_certificates: Whether who connects by TLS must show a certificate.
     """
 
     name: str
@@ -34,6 +38,8 @@ class Plan:
     username: str | None
     service: str
     size: int
+    has_tls: bool = False
+    asks_for_certificates: bool = False
 
     @classmethod
     def of(cls, config: CacheConfig, tier: CacheTier, topology: RedisTopology | None = None) -> "Plan":
@@ -45,17 +51,12 @@ class Plan:
             topology: Instead of the one that its address implies.
 
         Raises:
-            ConfigurationError: If the tier is on no Redis, or is reached by TLS, which is not rendered.
+            ConfigurationError: If the tier is on no Redis.
         """
         if tier not in (CacheTier.L2, CacheTier.L3):
             raise ConfigurationError(f"expected l2 or l3, which are on a Redis, got {tier.name.lower()}")
         section: RedisConfig = config.l2 if tier is CacheTier.L2 else config.l3
         url = "" if section.url is None else section.url.get_secret_value()
-        if url.startswith("rediss"):
-            raise ConfigurationError(
-                f"{tier.name.lower()}.url asks for TLS, and servers with TLS are not rendered: render with a "
-                "redis:// url, and put TLS in front of the servers, or add tls-port and its files by hand"
-            )
         service = re.search(r"\+sentinel://[^/]*/([^/?]+)", url)
         return cls(
             name=f"{config.namespace.lower()}-{tier.name.lower()}".replace("_", "-").replace(".", "-"),
@@ -64,6 +65,8 @@ class Plan:
             username=section.username,
             service=service[1] if service else "mymaster",
             size=section.size,
+            has_tls=url.startswith("rediss"),
+            asks_for_certificates="ssl_certfile=" in url,
         )
 
     @property
@@ -72,6 +75,11 @@ class Plan:
         if self.topology is RedisTopology.CLUSTER:
             return self.server.cluster.nodes
         return 1 + self.server.replicas(self.topology)
+
+    @property
+    def scheme(self) -> str:
+        """How an address of one of the servers begins."""
+        return "rediss" if self.has_tls else "redis"
 
     @property
     def memory(self) -> int:

