@@ -1,11 +1,11 @@
 """What a transaction announces: written on its own connection, and read back once it is committed."""
 
-import contextlib
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from greencache.backends.postgres import PostgresManager
+from greencache.backends.postgres_foreign import row_of
 
 __all__ = ["Announced", "Announcements"]
 
@@ -71,25 +71,21 @@ class Announcements:
             "everything": is_everything,
         }
         query = self._manager.statement("outbox/announce").decode()
-        with contextlib.closing(connection.cursor()) as cursor:
-            try:
-                cursor.execute(query, params)
-            except Exception as error:
-                error.add_note(
-                    "greencache announces in this transaction what it changes. That takes the tables of"
-                    " greencache db migrate in this very database, and the right of USAGE on the schema"
-                    f" {self._manager.schema}"
-                )
-                raise
-            number, xact = cursor.fetchone()
+        try:
+            number, xact = row_of(connection, query, params)
+        except Exception as error:
+            error.add_note(
+                "greencache announces in this transaction what it changes. That takes the tables of"
+                " greencache db migrate in this very database, and the right of USAGE on the schema"
+                f" {self._manager.schema}"
+            )
+            raise
         return int(number), str(xact)
 
     @staticmethod
     def transaction_of(connection: Any) -> str | None:
         """Return the number of a connection's transaction; `None` if it has changed nothing."""
-        with contextlib.closing(connection.cursor()) as cursor:
-            cursor.execute(_XACT)
-            [xact] = cursor.fetchone()
+        [xact] = row_of(connection, _XACT)
         return None if xact is None else str(xact)
 
     def read(self, xact: str) -> list[Announced]:

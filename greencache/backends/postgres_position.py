@@ -13,11 +13,11 @@ select
     case
         when not seen.is_replica then seen.snapshot::text
         else pg_snapshot_xmin(seen.snapshot)::text || ':' || pg_snapshot_xmin(seen.snapshot)::text || ':'
-    end,
-    case when seen.is_replica and not seen.is_fixed then pg_last_wal_replay_lsn()::text end,
+    end as snapshot,
+    case when seen.is_replica and not seen.is_fixed then pg_last_wal_replay_lsn()::text end as replayed,
     seen.is_fixed,
-    pg_current_xact_id_if_assigned() is not null,
-    (select system_identifier from pg_control_system())
+    pg_current_xact_id_if_assigned() is not null as has_written,
+    (select system_identifier from pg_control_system()) as cluster
 from (
     select
         pg_current_snapshot(), pg_is_in_recovery(),

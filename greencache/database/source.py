@@ -10,6 +10,7 @@ from greencache.backends.postgres import Params, PostgresManager, Row
 from greencache.backends.postgres_announcements import Announcements
 from greencache.backends.postgres_changes import Changes
 from greencache.backends.postgres_connection import BoundedConnection
+from greencache.backends.postgres_foreign import row_of
 from greencache.backends.postgres_pool import PoolKeeper
 from greencache.backends.postgres_position import POSITION, Position
 from greencache.database.witness import ChangeWitness
@@ -152,6 +153,4 @@ class PostgresSource:
 
 
 def _position_of(connection: Any) -> Position:
-    with contextlib.closing(connection.cursor()) as cursor:
-        cursor.execute(POSITION)
-        return Position.of(cursor.fetchone())
+    return Position.of(row_of(connection, POSITION))

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from greencache.backends.postgres_foreign import row_of
 from greencache.database.source import PostgresSource
 from greencache.engine import Engine
 from greencache.errors import InvalidArgumentError
@@ -77,7 +78,5 @@ def enlisted(connection: Any, engine: Engine, defaults: EntryOptions, source: Po
 
 def _beginning(connection: Any) -> Seconds:
     """Return when a connection's transaction began; two statements of one transaction tell the same."""
-    with contextlib.closing(connection.cursor()) as cursor:
-        cursor.execute(_BEGAN)
-        [began] = cursor.fetchone()
+    [began] = row_of(connection, _BEGAN)
     return float(began)

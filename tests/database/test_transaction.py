@@ -8,6 +8,7 @@ import threading
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row, namedtuple_row, scalar_row
 
 from greencache import MISSING, CacheManager, ConfigurationError, InvalidArgumentError, InvalidKeyError
 from greencache.outbox.watcher import TableWatcher
@@ -225,6 +226,22 @@ def test_others_commit_by_themselves(filled, connection, database):
     assert transaction.committed()
     assert filled.get("c") == 1
     assert filled.enlist(connection).committed()
+
+
+@pytest.mark.parametrize("make_row", [dict_row, namedtuple_row, scalar_row], ids=lambda each: each.__name__)
+def test_a_connection_may_make_of_rows_what_it_likes(filled, connection, make_row):
+    """Ours are none of its business."""
+    connection.row_factory = make_row
+    with filled.transaction(connection) as transaction:
+        connection.execute("update factors set amount = 2")
+        transaction.set("a", 2)
+    assert filled.get("a") == 2
+    connection.execute("update factors set amount = 3")
+    transaction = filled.enlist(connection)
+    transaction.invalidate("a")
+    connection.commit()
+    assert transaction.committed()
+    assert filled.get("a", MISSING) is MISSING
 
 
 def test_what_cannot_work_is_refused(cache, connect, connection, database):
