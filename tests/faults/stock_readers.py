@@ -12,6 +12,9 @@ from greencache.backends.redis_deployment import Deployment, Topology
 __all__ = ["StockReaders", "StockWriter", "stock_client", "store_values"]
 
 _KEYS = [f"stock:{number}" for number in range(50)]
+_CLIENTS = []
+"""All, until the end: those that hang cannot be closed, and the collector of garbage would find their sockets
+open, in whichever test it runs."""
 
 
 class StockReaders:
@@ -134,7 +137,12 @@ def stock_client(url, **options):
         url: As greencache takes it; through sentinels, it leads to the primary.
         options: What differs from the defaults.
     """
-    deployment = Deployment.parse(url)
+    client = _new_client(Deployment.parse(url), options)
+    _CLIENTS.append(client)
+    return client
+
+
+def _new_client(deployment, options):
     if deployment.topology is Topology.SENTINEL:
         sentinels = [(seed.host, seed.port) for seed in deployment.seeds]
         return redis.Sentinel(sentinels).master_for(deployment.service, **options)
