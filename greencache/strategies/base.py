@@ -7,7 +7,7 @@ from typing import Any
 from greencache.entry import Entry
 from greencache.keys import Pattern
 from greencache.strategies.descent import Descent, Dropped
-from greencache.tiers.base import Lease, Status
+from greencache.tiers.base import Lease
 from greencache.tiers.guarded import GuardedTier
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.stack import Stack
@@ -150,11 +150,12 @@ class Strategy(abc.ABC):
                 stored = tier.fill_many(due, leases)
                 for key in due:
                     del leases[key]
-                refused = {key: entry for key, entry in due.items() if key not in stored}
-                if refused:
+                refused = {key: entry for key, entry in due.items() if not stored or key not in stored}
+                # A tier that has not answered has refused nothing.
+                if refused and stored is not None:
                     self._forget_others(stack, tier, refused)
-                    for key in refused:
-                        descent.refused.setdefault(key, []).append(tier.name)
+                for key in refused:
+                    descent.refused.setdefault(key, []).append(tier.name)
 
     @staticmethod
     def _forget_others(stack: Stack, tier: MemoryTier | GuardedTier, refused: Mapping[Key, Entry]) -> None:
@@ -176,7 +177,7 @@ class Strategy(abc.ABC):
             ]
             if others:
                 tier.drop_many(others)
-        elif copies and tier in stack.ahead_of_authority and tier.status is Status.UP:
+        elif copies and tier in stack.ahead_of_authority:
             tier.drop_many(list(copies), is_heard=True)
 
     def put(self, stack: Stack, entries: Mapping[Key, Entry], deepest: CacheTier | None) -> Dropped:
@@ -235,7 +236,7 @@ class Strategy(abc.ABC):
         leases: dict[Key, Lease],
         outcome: Dropped,
     ) -> None:
-        stored = tier.fill_many(entries, leases)
+        stored = tier.fill_many(entries, leases) or set()
         for key in stored:
             del leases[key]
         refused = [key for key in entries if key not in stored]

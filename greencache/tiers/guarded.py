@@ -203,8 +203,8 @@ class GuardedTier(Guard):
 
     # -- writing ---------------------------------------------------------------------------------------
 
-    def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key]:
-        """Store entries whose lease is still good; none during an outage."""
+    def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key] | None:
+        """Store entries whose lease is still good; none during an outage, and then return `None`."""
         is_asked = False
 
         def fill(due: Mapping[Key, Entry]) -> set[Key]:
@@ -219,7 +219,7 @@ class GuardedTier(Guard):
         if not is_asked:
             # It cannot be asked, or others tell it right now what it has missed: who waits need not wait on.
             self.release_many({key: leases[key] for key in entries if key in leases})
-        return stored or set()
+        return stored
 
     def release_many(self, leases: Mapping[Key, Lease]) -> None:
         """Give up leases; during an outage they end by themselves, or when it is over."""

@@ -3,8 +3,11 @@
 import pytest
 
 from greencache import MISSING
+from greencache.backends.retry import RateLimitedError
 from greencache.bus.base import Message, MessageKind
 from greencache.entry import Entry
+from greencache.testing import wait_until
+from greencache.tiers.base import Status
 
 LATE = Message(MessageKind.DROP, keys=("k",))
 """An announcement of what was dropped before; it voids the leases of this host all the same."""
@@ -74,7 +77,8 @@ def test_what_another_thread_has_just_brought_up_stays(fleet):
     """The same version: who comes second leaves it, or readers of one key would keep each other from it."""
     first, second = fleet.cache(), fleet.elsewhere()
     second.set("k", 1)
-    engine = first._engine
+    engine, number = first._engine, second._engine.bus.publish(Message(MessageKind.LANDED))
+    wait_until(lambda: engine.bus.applied() >= number, reason="all that was announced has been heard")
     memory, _, l3 = engine.stack.tiers
     look = l3.tier.get_many
 
@@ -86,3 +90,21 @@ def test_what_another_thread_has_just_brought_up_stays(fleet):
     l3.tier.get_many = overtaken
     assert first.get("k") == 1
     assert "k" in memory.index
+
+
+def test_a_tier_that_has_not_answered_has_refused_nothing(cache):
+    """What it holds is as good as it was, and nothing is queued for it."""
+    _, l2, _ = cache._engine.stack.tiers
+
+    def refuse(*_):
+        raise RateLimitedError("asked often enough for now")
+
+    def load():
+        l2.tier.put_many({"k": entry(cache, "there")})
+        l2.tier.fill_many = refuse
+        return "new"
+
+    assert cache.get_or_load("k", load) == "new"
+    assert l2.status is Status.UP
+    assert l2.tier.get_many(["k"])["k"].value == "there"
+    assert l2.waiting == ()

@@ -113,8 +113,6 @@ def test_healthy_shards_keep_their_throughput(redis_clusters, tmp_path, figure):
         whole, kept = shares_kept(
             servers, cache.get, lambda port: nodes.node(("127.0.0.1", port)).breaker.is_open
         )
-    # Beside the 90 % of the catalogue, and not bound by it: what a busy machine takes from eight threads for
-    # longer than a tenth of a second counts as lost too.
     figure("P11", "killed: throughput that healthy shards keep, once it is known", kept, "%")
     figure("P11", "killed: the same, from the kill on", whole, "%")
     servers.heal()
@@ -123,6 +121,6 @@ def test_healthy_shards_keep_their_throughput(redis_clusters, tmp_path, figure):
         wait_until(partial(stock.set, key, "value"), deadline=30, reason="stock redis-py is well again")
     stock_whole, _ = shares_kept(servers, stock.get, lambda _: True)
     figure("P11", "killed: stock redis-py keeps, from the kill on", stock_whole, "%")
-    figure(
-        "P11", "killed: of what stock redis-py loses, lost", (100 - whole) / (100 - stock_whole), "", "<= 0.5"
-    )
+    # The 10 % of the catalogue; but what a busy machine takes from eight threads for longer than a tenth of a
+    # second counts as lost too, on both sides.
+    figure("P11", "killed: lost", 100 - whole, "%", f"<= {max(10.0, (100 - stock_whole) / 2):.1f}")
