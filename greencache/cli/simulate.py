@@ -25,15 +25,21 @@ _COULD_NOT_RUN = 2
 
 def simulate(
     trace: Annotated[
-        pathlib.Path, typer.Argument(help="CSV key[,size[,ttl]] or JSON lines; .gz, .xz, .zst.")
+        pathlib.Path, typer.Argument(help="CSV key[,size[,ttl]] or JSON lines; .gz, .xz, .bz2, .zst.")
     ],
     *,
-    policy: Annotated[str, typer.Option(help="Policies, with commas between.")] = ",".join(POLICIES),
-    size: Annotated[str, typer.Option(help="Sizes of the cache in bytes, such as 1MB,10MB.")] = "",
-    entries: Annotated[str, typer.Option(help="Sizes of the cache in entries, such as 1000,5000.")] = "",
+    policy: Annotated[
+        list[str] | None, typer.Option(help="Policies, with commas between; all without it.")
+    ] = None,
+    size: Annotated[
+        list[str] | None, typer.Option(help="Sizes of the cache in bytes, such as 1MB,10MB.")
+    ] = None,
+    entries: Annotated[
+        list[str] | None, typer.Option(help="Sizes of the cache in entries, such as 1000,5000.")
+    ] = None,
     ttl: Annotated[str | None, typer.Option(help="How long every value is fresh, such as 60s.")] = None,
     rate: Annotated[
-        float | None, typer.Option(min=1e-9, help="Requests a second, if no times are told.")
+        float | None, typer.Option(min=1e-9, help="Requests a second, if no times are told; 1 without it.")
     ] = None,
     output: Annotated[pathlib.Path, typer.Option(help="Folder of the chart.")] = pathlib.Path(
         "simulate-output"
@@ -43,9 +49,9 @@ def simulate(
 ) -> None:
     """Replay a trace of requests, to choose a policy and a size of L1.
 
-    Without --size or --entries, parts of everything that the trace requests are tried. Each key keeps the
-    size that the trace first tells, and every miss is stored. The exit status is 2 if the simulation could
-    not run.
+    Without --size or --entries, parts of everything that the trace requests are tried. Plain numbers of
+    --size are entries if the trace tells no sizes. Each key keeps the size that the trace first tells, and
+    every miss is stored. The exit status is 2 if the simulation could not run.
     """
     console = Console()
     try:
@@ -56,7 +62,7 @@ def simulate(
             read_trace(trace),
             policies=policies,
             sizes=_sizes(size or entries),
-            by_bytes=True if size else False if entries else None,
+            by_bytes=_by_bytes(size, entries),
             ttl=None if ttl is None else parse_duration(ttl),
             rate=rate,
             display=RichDisplay(console),
@@ -71,18 +77,30 @@ def simulate(
         _draw(console, simulation, advice, output)
 
 
-def _policies(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
+def _policies(texts: list[str] | None) -> list[str]:
+    names = [name.lower() for name in _words(texts)] or list(POLICIES)
     if unknown := [name for name in names if name not in POLICIES]:
         raise ConfigurationError(f"expected policies out of {', '.join(POLICIES)}, got {', '.join(unknown)}")
     return list(dict.fromkeys(names))
 
 
-def _sizes(text: str) -> list[int]:
-    sizes = [parse_size(part) for part in text.split(",")] if text else []
+def _sizes(texts: list[str] | None) -> list[int]:
+    sizes = [parse_size(part) for part in _words(texts)]
     if 0 in sizes:
         raise ConfigurationError("expected sizes of more than nothing, got 0")
     return sizes
+
+
+def _by_bytes(size: list[str] | None, entries: list[str] | None) -> bool | None:
+    """Return whether sizes are bytes; `None` if that depends on what the trace tells."""
+    if entries:
+        return False
+    return None if all(part.isdecimal() for part in _words(size)) else True
+
+
+def _words(texts: list[str] | None) -> list[str]:
+    """Return what was named, with commas between or one by one."""
+    return [part.strip() for text in texts or () for part in text.split(",")]
 
 
 def _print(console: Console, simulation: Simulation, advice: Advice) -> None:
@@ -96,9 +114,20 @@ def _print(console: Console, simulation: Simulation, advice: Advice) -> None:
         console.print(_table(simulation, "Byte hit ratio", "byte_hit_ratio"))
     if facts.has_costs:
         console.print(_table(simulation, "Cost saved", "cost_saved"))
+    _print_guesses(console, simulation)
     name = simulation.policies[0]
     best = _size(simulation, advice.outcome.size)
     console.print(f"Worth its memory, with {name}: [bold]{best}[/], {advice}", highlight=False)
+
+
+def _print_guesses(console: Console, simulation: Simulation) -> None:
+    facts = simulation.trace
+    if facts.has_guessed_times:
+        console.print("The trace tells no times: one request a second is assumed; --rate says otherwise.")
+    if not facts.has_costs:
+        console.print(
+            "The trace tells no costs of loading: if all are equal, the hit ratio is what is saved."
+        )
 
 
 def _table(simulation: Simulation, title: str, measure: str) -> Table:
@@ -110,7 +139,7 @@ def _table(simulation: Simulation, title: str, measure: str) -> Table:
         table.add_row(name, *_cells(simulation.curve(name), measure))
     # The exact optimum is that of hits alone; of bytes and costs it is only what it happens to reach.
     if not simulation.is_exact or measure == "hit_ratio":
-        name = "optimum (Bélády)" if simulation.is_exact else "upper bound"
+        name = "optimum (Bélády)" if simulation.is_exact else "optimum (Bélády), at most"
         table.add_row(name, *_cells(simulation.optimum, measure), style="dim")
     return table
 

@@ -48,7 +48,7 @@ def draw_curves(simulation: Simulation, advice: Advice, folder: pathlib.Path) ->
 def _draw(axes: "Axes", simulation: Simulation, measure: str) -> None:
     from matplotlib.ticker import EngFormatter
 
-    name = "optimum" if simulation.is_exact else "upper bound"
+    name = "optimum" if simulation.is_exact else "optimum, at most"
     _draw_line(axes, simulation.optimum, measure, label=name, color="black", linestyle="--")
     for number, policy in enumerate(simulation.policies):
         colour = _COLOURS[number % len(_COLOURS)]

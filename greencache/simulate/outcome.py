@@ -16,6 +16,7 @@ class TraceFacts:
         has_sizes: Whether it tells sizes; else each value counts one byte.
         has_costs: Whether it tells what loading costs.
         has_ttls: Whether values expire in the simulation.
+        has_guessed_times: Whether they do so as if one request came a second, for want of times.
     """
 
     requests: int
@@ -24,6 +25,7 @@ class TraceFacts:
     has_sizes: bool
     has_costs: bool
     has_ttls: bool
+    has_guessed_times: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from array import array
 from typing import Any
 
-from greencache.policies import POLICIES
+from greencache.policies import POLICIES, GDSFCache
 from greencache.simulate.outcome import Outcome
 from greencache.simulate.spool import Progress, Spool, Timed
 from greencache.simulate.tally import Tally
@@ -25,7 +25,8 @@ def replay(
     """
     weights = spool.sizes if by_bytes else array("q", [1]) * spool.unique
     # A key is its own value. The class itself is measured, as users get it.
-    cache: Any = POLICIES[policy](size, getsizeof=weights.__getitem__ if by_bytes else None)
+    told = {"getcost": spool.costs.__getitem__} if POLICIES[policy] is GDSFCache and spool.costs else {}
+    cache: Any = POLICIES[policy](size, getsizeof=weights.__getitem__ if by_bytes else None, **told)
     tally = Tally(spool)
     if spool.has_ttls:
         expiries = array("d", [0.0]) * spool.unique

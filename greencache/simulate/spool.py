@@ -34,11 +34,11 @@ class Spool:
     Args:
         requests: The trace; read once.
         ttl: Seconds for all requests, instead of those of the trace.
-        rate: Requests a second, where the trace has no times.
+        rate: Requests a second, where the trace has no times; one without it.
         advance: Told of the progress.
 
     Raises:
-        TraceError: If a ttl is given, but neither times nor a rate; or if there are no requests.
+        TraceError: If there are no requests.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Spool:
         advance: Progress = lambda _: None,
     ) -> None:
         self._ttl = ttl
-        self._step = None if rate is None else 1 / rate
+        self._rate = rate
         self._keys = Column("i")
         self._times, self._ttls = Column("d"), Column("d")
         self.sizes: array[int] = array("q")
@@ -62,7 +62,10 @@ class Spool:
         self.has_sizes = False
         self.has_ttls = ttl is not None
         """Whether values expire."""
-        self._has_times = True
+        self.has_guessed_times = False
+        """Whether they do so in a time that nobody told."""
+        self._moment: Seconds | None = None
+        """The last that the trace told."""
         try:
             self._take(requests, advance)
         except BaseException:
@@ -117,7 +120,7 @@ class Spool:
             advance(len(batch))
         if not start:
             raise TraceError("the trace has no requests")
-        self.has_ttls = self.has_ttls and self._has_times
+        self.has_guessed_times = self.has_ttls and self._moment is None and self._rate is None
         self.has_sizes = any(size >= 0 for size in self.sizes)
         self.sizes = array("q", (1 if size < 0 else size for size in self.sizes))
         self.costs = costs.by_key(len(self.sizes))
@@ -137,14 +140,18 @@ class Spool:
 
     def _moments(self, start: int, times: Sequence[Seconds | None]) -> "array[float]":
         if None not in times:
+            self._moment = times[-1]
             return array("d", times)  # type: ignore[arg-type]
-        if self._step is not None:
-            return array("d", [index * self._step for index in range(start, start + len(times))])
-        if self._ttl is not None:
-            raise TraceError("a ttl needs times: the trace has none, so say how many requests come a second")
-        # Without times, no ttl of the trace ever ends.
-        self._has_times = False
-        return array("d", [0.0]) * len(times)
+        told = next((time for time in times if time is not None), self._moment)
+        if told is None:
+            step = 1 / (self._rate or 1.0)
+            return array("d", [index * step for index in range(start, start + len(times))])
+        moments = array("d")
+        self._moment = told if self._moment is None else self._moment
+        for time in times:
+            self._moment = self._moment if time is None else time
+            moments.append(self._moment)
+        return moments
 
     def _periods(self, ttls: Sequence[Seconds | None]) -> "array[float]":
         if self._ttl is not None:

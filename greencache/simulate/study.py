@@ -57,8 +57,8 @@ def simulate(
         policies: Names out of `greencache.policies.POLICIES`.
         sizes: What the cache can hold, in bytes or entries; without any, parts of all that was requested.
         by_bytes: Whether sizes are bytes; by default they are if the trace tells the sizes of values.
-        ttl: Seconds that every value is fresh, instead of what the trace says; needs times.
-        rate: Requests a second, for a trace without times.
+        ttl: Seconds that every value is fresh, instead of what the trace says.
+        rate: Requests a second, for a trace without times; one without it.
         display: Told of the progress.
 
     Raises:
@@ -71,7 +71,9 @@ def simulate(
         if by_bytes is None:
             by_bytes = spool.has_sizes
         if by_bytes and not spool.has_sizes:
-            raise TraceError("the trace tells no sizes of values: give the cache's size in entries")
+            raise TraceError(
+                "the trace tells no sizes of values: give the cache's size in entries, such as --entries 1000"
+            )
         chosen = sorted(set(sizes)) or _parts_of(spool.footprint if by_bytes else spool.unique)
         outcomes: list[Outcome] = []
         for policy in policies:
@@ -113,4 +115,5 @@ def _facts(spool: Spool) -> TraceFacts:
         has_sizes=spool.has_sizes,
         has_costs=bool(spool.costs),
         has_ttls=spool.has_ttls,
+        has_guessed_times=spool.has_guessed_times,
     )

@@ -44,7 +44,7 @@ def read_trace(path: pathlib.Path) -> Iterator[Request]:
 
     CSV has the columns `key[,size[,ttl]]`, or those that its first line names, with or without a `#` before:
     `key`, `size`, `ttl`, `time`, `cost`. JSON lines are what `TraceWriter` writes. A name that ends in `.gz`,
-    `.xz` or `.zst` is decompressed.
+    `.xz`, `.bz2` or `.zst` is decompressed.
 
     Args:
         path: The file.
@@ -61,9 +61,12 @@ def read_trace(path: pathlib.Path) -> Iterator[Request]:
             for request in parse(first, text):
                 yield request
                 number += 1
-    except (TraceError, OSError):
+    except TraceError:
         raise
     except Exception as error:
+        # The system numbers its errors; gzip and bz2 raise some without a number, for what is no such file.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         # Each decompressor has errors of its own, and a line can be wrong in many ways.
         reason = f"{type(error).__name__}: {error}"
         raise TraceError(f"{path}: after {number:,} requests comes what cannot be read: {reason}") from None
@@ -135,6 +138,10 @@ def _opened(path: pathlib.Path) -> BinaryIO:
         import lzma
 
         return lzma.open(path, "rb")  # type: ignore[return-value]
+    if suffix == ".bz2":
+        import bz2
+
+        return bz2.open(path, "rb")  # type: ignore[return-value]
     if suffix == ".zst":
         return _zstandard(path)
     return path.open("rb")

@@ -33,7 +33,7 @@ def test_it_prints_ratios_and_the_size_worth_its_memory(run, trace, tmp_path):
         "default",
         "sieve",
         "random",
-        "upper bound",
+        "optimum (Bélády), at most",
         "Hit ratio",
         "Byte hit ratio",
         "Cost saved",
@@ -90,3 +90,50 @@ def test_a_trace_that_is_missing_or_wrong_is_no_crash(run, tmp_path):
         result = run(path)
         assert result.exit_code == 2
         assert path in result.output.replace("\n", "")
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """A trace of keys, sizes and ttls: no times, no costs."""
+    path = tmp_path / "keys.csv"
+    path.write_text("".join(f"k{number % 30},100,60\n" for number in range(300)), encoding="utf-8")
+    return str(path)
+
+
+def test_a_ttl_without_times_takes_one_request_a_second_and_says_so(run, keys):
+    """`--rate` says otherwise, and then nothing is guessed."""
+    words = [keys, "--policy", "lru", "--size", "1MB,10MB", "--ttl", "15s", "--no-chart"]
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    assert "one request a second is assumed" in result.output
+    assert "0.00%" in result.output
+    result = run(*words, "--rate", "100")
+    assert "assumed" not in result.output
+    assert "90.00%" in result.output
+
+
+def test_it_says_what_the_saved_cost_is_where_no_costs_are_told(run, keys):
+    """With loads that all cost the same, it is the hit ratio."""
+    result = run(keys, "--policy", "lru", "--size", "1MB", "--no-chart")
+    assert "no costs of loading" in result.output
+
+
+def test_plain_sizes_are_entries_where_the_trace_tells_no_sizes(run, tmp_path):
+    """Bytes would mean nothing there: with a unit, they are refused, and the message says what to say."""
+    path = tmp_path / "bare.csv"
+    path.write_text("".join(f"k{number % 30}\n" for number in range(300)), encoding="utf-8")
+    result = run(str(path), "--policy", "lru", "--size", "10,30", "--no-chart")
+    assert result.exit_code == 0, result.output
+    assert "30 entries" in result.output
+    result = run(str(path), "--policy", "lru", "--size", "1MB", "--no-chart")
+    assert result.exit_code == 2
+    assert "--entries" in result.output
+
+
+def test_policies_may_be_named_one_by_one_and_in_capitals(run, keys):
+    """None of them is passed over."""
+    result = run(
+        keys, "--policy", "LRU,fifo", "--policy", "Sieve", "--size", "1kB", "--size", "2kB", "--no-chart"
+    )
+    assert result.exit_code == 0, result.output
+    assert all(word in result.output for word in ("lru", "fifo", "sieve", "1kB", "2kB"))

@@ -85,18 +85,50 @@ def test_a_rate_stands_in_for_times():
     assert found.outcomes[0].hit_ratio == pytest.approx(0.8)
 
 
-def test_ttls_of_a_trace_without_times_are_left_out():
-    """They cannot be applied, and need not be."""
-    found = simulate([Request("a", 1, 5.0)] * 4, policies=["lru"], sizes=[5])
-    assert found.outcomes[0].hit_ratio == 0.75
-    assert not found.trace.has_ttls
+@pytest.mark.parametrize(("told", "given"), [(5.0, None), (None, 5.0), (60.0, 5.0)])
+def test_without_times_and_without_a_rate_one_request_comes_a_second(told, given):
+    """A ttl, of the trace or of the user, has an effect all the same; and that it was guessed is told."""
+    found = simulate([Request("a", 1, told)] * 20, policies=["lru"], sizes=[5], ttl=given)
+    assert found.outcomes[0].hit_ratio == pytest.approx(0.8)
+    assert found.trace.has_guessed_times
+
+
+@pytest.mark.parametrize(
+    ("request_", "options"),
+    [
+        (Request("a", 1), {}),
+        (Request("a", 1, 5.0), {"rate": 1.0}),
+        (Request("a", 1, 5.0, time=0.0), {}),
+    ],
+)
+def test_no_times_are_guessed_where_they_are_told_or_make_no_difference(request_, options):
+    """Without a ttl, nobody asks when a request came."""
+    assert not simulate([request_] * 4, policies=["lru"], sizes=[5], **options).trace.has_guessed_times
+
+
+def test_a_request_without_a_time_comes_with_the_one_before():
+    """Where others have one: a gap in a trace does not move what follows."""
+    times = [None, 0.0, 3.0, None, 4.0, None, 6.0]
+    requests = [Request("a", 1, 5.0, time) for time in times]
+    found = simulate(requests, policies=["lru"], sizes=[5])
+    assert found.outcomes[0].hit_ratio == pytest.approx(5 / 7)
+    assert not found.trace.has_guessed_times
+
+
+def test_gdsf_is_told_what_loads_cost():
+    """As in L1: what takes long to load outlives what does not, although that is asked for as often."""
+    dear = [Request("dear", 1, cost=1.0)]
+    cheap = [Request(f"cheap{number}", 1, cost=0.001) for number in range(5)]
+    found = simulate((dear + cheap) * 20, policies=["gdsf", "lru"], sizes=[2])
+    gdsf, lru = found.outcomes
+    assert lru.cost_saved == 0.0
+    assert gdsf.cost_saved > 0.9
 
 
 @pytest.mark.parametrize(
     ("requests", "options", "reason"),
     [
         ([], {}, "no requests"),
-        ([Request("a")], {"ttl": 5.0}, "needs times"),
         ([Request("a")], {"sizes": [100], "by_bytes": True}, "no sizes"),
     ],
 )

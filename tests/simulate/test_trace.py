@@ -1,5 +1,6 @@
 """Traces, in every form that is read."""
 
+import bz2
 import gzip
 import lzma
 
@@ -40,7 +41,13 @@ def test_keys_may_be_quoted_and_hold_commas(tmp_path):
     assert read(tmp_path, '# key\n"a,b"\n') == [Request('"a,b"')]
 
 
-COMPRESSORS = {".gz": gzip.compress, ".xz": lzma.compress, ".zst": None, ".GZ": gzip.compress}
+COMPRESSORS = {
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+    ".zst": None,
+    ".GZ": gzip.compress,
+}
 
 
 @pytest.mark.parametrize(("suffix", "compress"), COMPRESSORS.items())
@@ -83,10 +90,10 @@ def test_a_line_that_is_no_request_is_named(tmp_path, text, reason):
         read(tmp_path, text)
 
 
-@pytest.mark.parametrize("name", ["trace.csv", "trace.xz", "trace.zst"])
+@pytest.mark.parametrize("name", ["trace.csv", "trace.gz", "trace.xz", "trace.bz2", "trace.zst"])
 def test_bytes_that_are_no_text_are_refused(tmp_path, name):
     """Such as a compressed file with a wrong name."""
     path = tmp_path / name
     path.write_bytes(b"\x8b\x1f\x08\x00\xff\xfe\n")
-    with pytest.raises(TraceError):
+    with pytest.raises(TraceError, match=name):
         list(read_trace(path))
