@@ -1,8 +1,8 @@
 """Estimates of memory beside those of Pympler, which looks at every object there is.
 
-Two things are left out, since Pympler takes more for them than there is: what a process has once anyway, and
-objects whose attributes are not in slots, for each of which it makes a dict by asking for it. What those take
-is measured at the allocator, in test_sizing.py.
+Two things are left out: what a process has once anyway, for which Pympler takes more than there is, and
+models of pydantic, of which it does not see all. What those take is measured at the allocator, in
+test_sizing.py.
 """
 
 import dataclasses
@@ -94,6 +94,58 @@ def test_an_estimate_is_within_a_fifth_of_pympler(value):
     """Whatever is nested in whatever, of all types that the codecs know."""
     # In a list, for Pympler counts what it is asked for itself whatever is excluded.
     assert estimate_size([value]) == pytest.approx(asizeof([value]), rel=NEAR, abs=FEW_BYTES)
+
+
+def nested(levels):
+    """Return lists in lists, with a text in each."""
+    value = []
+    for number in range(levels):
+        value = [value, f"level {number}"]
+    return value
+
+
+SKEWED = {
+    "one huge text among many": lambda: [f"{number}" for number in range(30_000)] + ["x" * 10**6],
+    "a huge text that comes first": lambda: ["x" * 10**6, *(f"{number}" for number in range(30_000))],
+    "a huge value in a dict": lambda: (
+        {number * 1_000: f"{number}" for number in range(5_000)} | {-7: b"x" * 10**6}
+    ),
+    "one huge row among hundreds": lambda: [
+        {"name": f"row {number}", "text": "x" * (10**6 if number == 700 else 5)} for number in range(900)
+    ],
+    "one long row among hundreds": lambda: [
+        [f"{number} {index}" for index in range(8_000 if number == 333 else 3)] for number in range(600)
+    ],
+    "one text, many times": lambda: ["x" * 10**6] * 30_000,
+}
+
+
+@pytest.mark.parametrize("name", SKEWED)
+def test_one_part_that_is_unlike_the_others_is_not_overlooked(name):
+    """Nor taken for many: the one would fill the memory with what is thought small, the other keep it out."""
+    value = SKEWED[name]()
+    assert estimate_size(value) == pytest.approx(asizeof(value), rel=NEAR)
+
+
+@pytest.mark.parametrize("levels", [15, 40, 95])
+def test_what_is_nested_as_deep_as_codecs_go_is_counted_to_its_end(levels):
+    """A hundred levels."""
+    value = nested(levels)
+    assert estimate_size(value) == pytest.approx(asizeof(value), rel=NEAR)
+
+
+@dataclasses.dataclass
+class Plain:
+    name: str
+    value: Any
+
+
+def test_objects_with_attributes_are_near_pympler_too():
+    """Although that makes a dict for each, which is there only once somebody asks for it."""
+    value = [Plain(f"row {number}", number * 1_000) for number in range(100)]
+    estimate = estimate_size(value)  # before Pympler asks
+    assert estimate == pytest.approx(asizeof(value), rel=NEAR)
+    assert estimate_size(value) == pytest.approx(asizeof(value), rel=NEAR)
 
 
 @pytest.mark.parametrize("count", [1_000, 20_000])
