@@ -56,32 +56,33 @@ POLICIES: Final[Mapping[str, Callable[..., Cache[Any, Any]]]] = {
 }
 """The policies by the names that configuration files use; each is made as `(maxsize, getsizeof=None)`."""
 
-_ORDERS: Final[Mapping[str, Callable[[float], Order]]] = {
+_ORDERS: Final[Mapping[str, Callable[[float, Mapping[Any, Marked]], Order]]] = {
     "default": AdaptiveOrder,
     "s3fifo": S3FIFOOrder,
-    "sieve": lambda _: SieveOrder(),
-    "gdsf": lambda _: GreedyDualOrder(),
+    "sieve": lambda _, items: SieveOrder(items),
+    "gdsf": lambda _, items: GreedyDualOrder(items),
     # What hits that take no lock can tell of recency and of frequency: CLOCK is nearly LRU, and frequency
     # that ages is better than plain LFU, which never forgets (Arlitt et al., "Evaluating Content Management
     # Techniques for Web Proxy Caches", 1999).
-    "lru": lambda size: S3FIFOOrder(size, small=0, promote_at=1),
-    "lfu": lambda _: GreedyDualOrder(is_weighed=False),
-    "fifo": lambda _: FIFOOrder(),
-    "random": lambda _: RandomOrder(),
+    "lru": lambda size, items: S3FIFOOrder(size, items, small=0, promote_at=1),
+    "lfu": lambda _, items: GreedyDualOrder(items, is_weighed=False),
+    "fifo": lambda _, items: FIFOOrder(items),
+    "random": lambda _, items: RandomOrder(items),
 }
 
 
-def order_named(name: str, size: float) -> Order:
+def order_named(name: str, size: float, items: Mapping[Any, Marked]) -> Order:
     """Return an empty order, for a cache whose hits take no lock.
 
     Args:
         name: Which one; the names are those of `POLICIES`.
         size: What the keys may weigh together.
+        items: What the cache holds by key; see `Order`.
 
     Raises:
         ConfigurationError: If there is no order of that name.
     """
-    return _named(_ORDERS, name)(size)
+    return _named(_ORDERS, name)(size, items)
 
 
 def policy_named(name: str, size: int) -> Policy:

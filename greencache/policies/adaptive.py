@@ -1,13 +1,11 @@
 """The default: the way to evict that a sample of the keys does best with, at any time."""
 
-import functools
-from collections.abc import Hashable
-from typing import Final
+from collections.abc import Hashable, Mapping
+from typing import Any, Final
 
 from greencache.policies.duel import Duel
-from greencache.policies.order import Marked, Slot
+from greencache.policies.order import Marked
 from greencache.policies.s3fifo import S3FIFOOrder
-from greencache.policies.sample import Sample
 
 __all__ = ["WAYS", "AdaptiveOrder"]
 
@@ -30,26 +28,14 @@ class AdaptiveOrder(S3FIFOOrder):
 
     Args:
         maxsize: What all keys may weigh together.
+        items: What the cache holds by key.
     """
 
-    def __init__(self, maxsize: float) -> None:
-        ways = [
-            functools.partial(S3FIFOOrder, small=small, promote_at=marks, ghost=ghost)
-            for small, marks, ghost in WAYS
-        ]
-        self._duel = Duel(maxsize, [way(maxsize) for way in ways])
+    def __init__(self, maxsize: float, items: Mapping[Any, Marked]) -> None:
+        self._duel = Duel(maxsize, WAYS)
         self._way = self._duel.winner
-        super().__init__(maxsize)
+        super().__init__(maxsize, items)
         self.tune(*WAYS[self._way])
-
-    def add(self, key: Hashable, item: Marked, weight: float) -> None:
-        """Take a key in; see `Order.add`."""
-        if key not in self._slots and self._duel.is_sampled(key):
-            item = self._duel.stored(key, item, weight)
-            if self._way != self._duel.winner:
-                self._way = self._duel.winner
-                self.tune(*WAYS[self._way])
-        super().add(key, item, weight)
 
     def evict(self) -> Hashable:
         """Choose a key, forget it, and return it; see `Order.evict`."""
@@ -57,20 +43,32 @@ class AdaptiveOrder(S3FIFOOrder):
         self._duel.evicted(key)
         return key
 
-    def discard(self, key: Hashable) -> None:
-        """Forget a key that the cache removes; one that is not there is no error."""
-        if key in self._slots:
-            super().discard(key)
+    def discard(self, key: Hashable) -> bool:
+        """Forget a key that the cache removes, and return whether it was there."""
+        was_there = super().discard(key)
+        if was_there:
             self._duel.discarded(key)
+        return was_there
 
     def resize(self, maxsize: float) -> None:
         """Change what all keys may weigh together; see `Order.resize`."""
         super().resize(maxsize)
         self._duel.resize(maxsize)
 
-    def _update(self, slot: Slot, item: Marked, weight: float) -> None:
-        known = slot.item
-        super()._update(slot, item, weight)
-        if isinstance(known, Sample):
-            known.entry = item
-            slot.item = known
+    def _enter(self, key: Hashable, item: Marked, weight: float) -> None:
+        if self._duel.is_sampled(key):
+            self._duel.stored(key, item, weight)
+            if self._way != self._duel.winner:
+                self._way = self._duel.winner
+                self.tune(*WAYS[self._way])
+        super()._enter(key, item, weight)
+
+    def _renew(self, key: Hashable, item: Marked, weight: float) -> bool:
+        is_there = super()._renew(key, item, weight)
+        if is_there:
+            self._duel.renewed(key, item)
+        return is_there
+
+    def _set_marks(self, key: Hashable, count: int) -> None:
+        self._duel.marks_change(key, count)
+        super()._set_marks(key, count)

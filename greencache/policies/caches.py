@@ -63,10 +63,9 @@ class _MarkingCache(Cache[K, V]):
 
     def __setitem__(self, key: K, value: V) -> None:
         Cache.__setitem__(self, key, value)  # refuses what is too large, and makes room by `popitem`
-        mark = self._marks.get(key)
-        if mark is None:
-            self._marks[key] = mark = self._new_mark(value)
+        mark = self._marks.get(key) or self._new_mark(value)
         self._order.add(key, mark, self.getsizeof(value))
+        self._marks[key] = mark
 
     def __delitem__(self, key: K) -> None:
         Cache.__delitem__(self, key)
@@ -102,21 +101,21 @@ class S3FIFOCache(_MarkingCache[K, V]):
     """Evicts as S3-FIFO (Yang et al., SOSP 2023): scans and one-hit wonders pass through a small queue."""
 
     def _new_order(self) -> Order:
-        return S3FIFOOrder(self.maxsize)
+        return S3FIFOOrder(self.maxsize, self._marks)
 
 
 class SieveCache(_MarkingCache[K, V]):
     """Evicts as SIEVE (Zhang et al., NSDI 2024): one queue, and a hand that spares what was hit."""
 
     def _new_order(self) -> Order:
-        return SieveOrder()
+        return SieveOrder(self._marks)
 
 
 class DefaultCache(_MarkingCache[K, V]):
     """Evicts as S3-FIFO or nearly as LRU, whichever does better with a sample of its own keys."""
 
     def _new_order(self) -> Order:
-        return AdaptiveOrder(self.maxsize)
+        return AdaptiveOrder(self.maxsize, self._marks)
 
 
 class GDSFCache(_MarkingCache[K, V]):
@@ -138,7 +137,7 @@ class GDSFCache(_MarkingCache[K, V]):
         self._getcost = getcost
 
     def _new_order(self) -> Order:
-        return GreedyDualOrder()
+        return GreedyDualOrder(self._marks)
 
     def _new_mark(self, value: V) -> Mark:
         return Mark() if self._getcost is None else _Priced(self._getcost(value))

@@ -1,12 +1,11 @@
 """Which of several ways to evict would have missed least, measured on a sample of the keys."""
 
 import math
-from collections.abc import Hashable
-from typing import Final
+from collections.abc import Hashable, Iterable
+from typing import Final, TypeAlias
 
 from greencache.policies.order import Marked
-from greencache.policies.s3fifo import S3FIFOOrder
-from greencache.policies.sample import Sample
+from greencache.policies.sample import Contender, Sample, Tag
 
 __all__ = ["Duel"]
 
@@ -23,6 +22,8 @@ _NOISE: Final = 3.2
 _MIXER: Final = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 3, 6.4)
 _LOW: Final = 32
 _LARGE: Final = 1e9
+
+Way: TypeAlias = tuple[float, int, float]
 
 
 class Duel:
@@ -42,17 +43,19 @@ class Duel:
 
     Args:
         maxsize: What all keys in the real cache may weigh together.
-        contenders: Empty orders of that size; the first wins until another has shown to be better.
+        ways: What is tried: the arguments of a `Contender` after its size; the first wins until another has
+            shown to be better.
     """
 
-    def __init__(self, maxsize: float, contenders: list[S3FIFOOrder]) -> None:
-        self._maxsize = maxsize
-        self._contenders = contenders
-        self._misses = [0.0] * len(contenders)
+    def __init__(self, maxsize: float, ways: Iterable[Way]) -> None:
+        self._contenders = [Contender(maxsize, *way) for way in ways]
+        self._misses = [0.0] * len(self._contenders)
         self._unit = 1.0
         """What a miss counts now; it grows, so that those before count less and less."""
         self._samples: dict[Hashable, Sample] = {}
         self._every = 1
+        self._maxsize = self._room = maxsize
+        """What all keys may weigh together, in the real cache and in a contender."""
         self.winner = 0
 
     def is_sampled(self, key: Hashable) -> bool:
@@ -60,29 +63,42 @@ class Duel:
         every = self._every
         return every == 1 or not (hash(key) * _MIXER >> _LOW) % every
 
-    def stored(self, key: Hashable, entry: Marked, weight: float) -> Sample:
-        """Note that the real cache missed a key and now holds it; return what the real order gets for it."""
+    def stored(self, key: Hashable, entry: Marked, weight: float) -> None:
+        """Note that the real cache missed a key of the sample, and now holds it."""
         sample = self._samples.get(key)
         if sample is None:
-            self._samples[key] = sample = Sample(key, len(self._contenders), self._observe)
+            self._samples[key] = sample = Sample(key, len(self._contenders))
         sample.entry = entry
         sample.holders += 1
         sample.weight = weight
         self._age()
+        marked = entry.marked
         missing = 0
-        for number, contender in enumerate(self._contenders):
-            tag = sample.tags[number]
-            tag.seen = entry.marked
-            if key in contender:
+        for number, tag in enumerate(sample.tags):
+            tag.seen = marked
+            if key in self._contenders[number].tags:
                 tag.marked += 1
             else:
                 missing += 1
-                self._miss(number, sample)
+                self._miss(number, tag)
         if 0 < missing < len(self._contenders):
             self._judge()
-        if len(self._contenders[0]) > 2 * _FEWEST and self._every < _RAREST:
+        if len(self._contenders[0].tags) > 2 * _FEWEST and self._every < _RAREST:
             self._thin_out()
-        return sample
+
+    def renewed(self, key: Hashable, entry: Marked) -> None:
+        """Note that the real cache holds another entry under a key, which has inherited the marks."""
+        sample = self._samples.get(key)
+        if sample is not None:
+            sample.entry = entry
+
+    def marks_change(self, key: Hashable, count: int) -> None:
+        """Note that the real order has looked at the marks of a key, before it changes them."""
+        sample = self._samples.get(key)
+        if sample is not None:
+            self._observe(sample)
+            for tag in sample.tags:
+                tag.seen = count
 
     def evicted(self, key: Hashable) -> None:
         """Note that the real cache has let a key go."""
@@ -95,42 +111,43 @@ class Duel:
     def discarded(self, key: Hashable) -> None:
         """Note that a key was removed, not evicted: every contender would have removed it."""
         if self._samples.pop(key, None) is not None:
-            for contender in self._contenders:
-                contender.discard(key)
+            self._remove(key)
 
     def resize(self, maxsize: float) -> None:
         """Change what all keys in the real cache may weigh together."""
         self._maxsize = maxsize
+        self._room = maxsize / self._every
         for contender in self._contenders:
-            contender.resize(maxsize / self._every)
+            contender.resize(self._room)
 
     def _observe(self, sample: Sample) -> None:
         """Tell all contenders of the hits since they last looked, before the marks change."""
-        found = sample.marked
+        found = 0 if sample.entry is None else sample.entry.marked
         for number, tag in enumerate(sample.tags):
             news = found - tag.seen
             if news <= 0:
                 continue
             tag.seen = found
-            if sample.key not in self._contenders[number]:
+            if sample.key not in self._contenders[number].tags:
                 # The first of these hits is one that this contender would have missed.
-                self._miss(number, sample)
+                self._miss(number, tag)
                 news -= 1
             tag.marked += news
 
-    def _miss(self, number: int, sample: Sample) -> None:
+    def _miss(self, number: int, tag: Tag) -> None:
         self._misses[number] += self._unit
-        contender = self._contenders[number]
-        room = self._maxsize / self._every - sample.weight
+        contender, sample = self._contenders[number], tag.sample
+        tags, room = contender.tags, self._room - sample.weight
         if room < 0:
             return
         while contender.currsize > room:
-            evicted = self._samples[contender.evict()]
-            evicted.tags[number].seen = evicted.marked
-            self._leave(evicted)
-        tag = sample.tags[number]
+            evicted = tags.pop(contender.evict())
+            entry = evicted.sample.entry
+            evicted.seen = 0 if entry is None else entry.marked
+            self._leave(evicted.sample)
         tag.marked = 0
         contender.add(sample.key, tag, sample.weight)
+        tags[sample.key] = tag
         sample.holders += 1
 
     def _leave(self, sample: Sample) -> None:
@@ -139,15 +156,20 @@ class Duel:
         if not sample.holders:
             self._samples.pop(sample.key, None)
 
+    def _remove(self, key: Hashable) -> None:
+        for contender in self._contenders:
+            contender.discard(key)
+            contender.tags.pop(key, None)
+
     def _age(self) -> None:
-        self._unit *= 1 + 1 / (_MEMORY * max(1, len(self._contenders[0])))
+        self._unit *= 1 + 1 / (_MEMORY * max(1, len(self._contenders[0].tags)))
         if self._unit > _LARGE:
             self._misses = [misses / self._unit for misses in self._misses]
             self._unit = 1.0
 
     def _judge(self) -> None:
         fewest = min(self._misses)
-        keys = len(self._contenders[0])
+        keys = len(self._contenders[0].tags)
         lead = min(_LEAD * keys, _NOISE * math.sqrt(keys))
         if self._misses[self.winner] - fewest > lead * self._unit:
             self.winner = self._misses.index(fewest)
@@ -157,6 +179,5 @@ class Duel:
         self._every *= 2
         self.resize(self._maxsize)
         for key in [key for key in self._samples if not self.is_sampled(key)]:
-            self._samples.pop(key).tags = []  # the real order may hold the sample for long
-            for contender in self._contenders:
-                contender.discard(key)
+            del self._samples[key]
+            self._remove(key)

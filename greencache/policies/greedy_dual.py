@@ -1,19 +1,46 @@
 """GreedyDual-Size-Frequency."""
 
 import heapq
-from collections.abc import Hashable
-from typing import Final
+import itertools
+from collections.abc import Hashable, Mapping
+from typing import Any, Final, TypeAlias
 
-from greencache.policies.order import Marked, Slot
-from greencache.policies.slots import DEAD, SlottedOrder
+from greencache.policies.order import Marked
+from greencache.policies.queues import Keys, QueuedOrder
 
 __all__ = ["GreedyDualOrder"]
 
 _LEAST_COST: Final = 1e-4
 """Seconds that a load is taken to cost at least, so that the others still differ by size and use."""
+_FEW: Final = 64
+
+_Place: TypeAlias = list[Any]
+"""What a key is worth, a number that tells equals apart, the key, and its hits; changed where it is."""
+_WORTH, _NUMBER, _KEY, _HITS = range(4)
+_NOBODY: Final = object()
+"""Stands in a place whose key was discarded."""
 
 
-class GreedyDualOrder(SlottedOrder):
+class _Heap(Keys):
+    """Keys by what they are worth. A discarded one leaves its place behind, dead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heap: list[_Place] = []
+        self.places: dict[Hashable, _Place] = {}
+
+    def discard(self, key: Hashable) -> float | None:
+        """Take a key out, and return what it weighs; `None` if it is not there."""
+        place = self.places.pop(key, None)
+        if place is not None:
+            place[_KEY] = _NOBODY
+            if len(self.heap) > 2 * len(self.places) + _FEW:
+                self.heap = [each for each in self.heap if each[_KEY] is not _NOBODY]
+                heapq.heapify(self.heap)
+        return super().discard(key)
+
+
+class GreedyDualOrder(QueuedOrder):
     """The key goes whose hits are worth least for the room they take: hits times cost of a load, by weight.
 
     An entry that takes a second to load is worth more than one that takes a millisecond, and ten small ones
@@ -25,60 +52,52 @@ class GreedyDualOrder(SlottedOrder):
     HP Laboratories report HPL-98-69, 1998.
 
     Args:
+        items: What the cache holds by key.
         is_weighed: Whether costs and weights count; without them, frequency that ages remains.
     """
 
-    def __init__(self, *, is_weighed: bool = True) -> None:
-        super().__init__()
+    def __init__(self, items: Mapping[Any, Marked], *, is_weighed: bool = True) -> None:
+        self._heap = _Heap()
+        super().__init__(items, self._heap)
         self._is_weighed = is_weighed
-        self._heap: list[tuple[float, int, Slot]] = []
-        self._hits: dict[Hashable, int] = {}
-        self._pushes = 0
-        """Breaks ties: of two keys that are worth the same, the one that came first goes."""
+        self._numbers = itertools.count()
+        """They break ties: of two keys that are worth the same, the one that came first goes."""
         self._inflation = 0.0
-
-    def add(self, key: Hashable, item: Marked, weight: float) -> None:
-        """Take a key in; see `Order.add`. A load costs the `cost` of the item, in seconds."""
-        slot = self._slots.get(key)
-        if slot is not None:
-            self._update(slot, item, weight)
-            return
-        slot = self._enter(key, item, weight)
-        self._hits[key] = 1
-        self._push(slot)
 
     def evict(self) -> Hashable:
         """Choose a key, forget it, and return it; see `Order.evict`."""
-        patience = len(self._slots)
-        while self._heap:
-            worth, _, slot = heapq.heappop(self._heap)
-            if slot.home == DEAD:
-                self._dead -= 1
-            elif slot.item.marked and patience:
+        heap = self._heap.heap
+        patience = len(self._heap.places)
+        while heap:
+            place = heapq.heappop(heap)
+            key: Hashable = place[_KEY]
+            if key is _NOBODY:
+                continue
+            item = self._items[key]
+            if item.marked and patience:
                 # Once for each key at most: readers on other cores may set marks as fast as this clears them.
                 patience -= 1
-                self._hits[slot.key] += slot.item.marked
-                slot.item.marked = 0
-                self._push(slot)
+                place[_HITS] += item.marked
+                item.marked = 0
+                self._push(place, item, self._heap.weights[key])
             else:
-                self._inflation = worth
-                del self._hits[slot.key]
-                return self._forget(slot)
+                self._inflation = place[_WORTH]
+                self.discard(key)
+                return key
         raise KeyError("the order is empty")
 
-    def discard(self, key: Hashable) -> None:
-        """Forget a key that the cache removes; one that is not there is no error."""
-        self._hits.pop(key, None)
-        super().discard(key)
+    def _enter(self, key: Hashable, item: Marked, weight: float) -> None:
+        """Take in a key that is not there. A load costs the `cost` of the item, in seconds."""
+        heap = self._heap
+        heap.weights[key] = weight
+        heap.size += weight
+        heap.places[key] = place = [0.0, 0, key, 1]
+        self._push(place, item, weight)
 
-    def _push(self, slot: Slot) -> None:
-        worth: float = self._hits[slot.key]
+    def _push(self, place: _Place, item: Marked, weight: float) -> None:
+        worth: float = place[_HITS]
         if self._is_weighed:
-            worth *= max(getattr(slot.item, "cost", 0.0), _LEAST_COST) / max(slot.weight, 1)
-        self._pushes += 1
-        heapq.heappush(self._heap, (self._inflation + worth, self._pushes, slot))
-
-    def _bury(self) -> None:
-        self._heap = [place for place in self._heap if place[2].home != DEAD]
-        heapq.heapify(self._heap)
-        self._dead = 0
+            worth *= max(getattr(item, "cost", 0.0), _LEAST_COST) / max(weight, 1)
+        place[_WORTH] = self._inflation + worth
+        place[_NUMBER] = next(self._numbers)
+        heapq.heappush(self._heap.heap, place)

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterator
 from typing import Final, Protocol
 
-__all__ = ["MOST_MARKS", "Mark", "Marked", "Order", "Slot"]
+__all__ = ["MOST_MARKS", "Mark", "Marked", "Order"]
 
 MOST_MARKS: Final = 3
 """Hits beyond this count tell a policy nothing more, so that a hit on a popular entry writes nothing."""
@@ -30,23 +30,13 @@ class Mark:
         self.marked = 0
 
 
-class Slot:
-    """The place of one key in an order."""
-
-    __slots__ = ("home", "item", "key", "weight")
-
-    def __init__(self, key: Hashable, item: Marked, weight: float, home: int) -> None:
-        self.key = key
-        self.item = item
-        self.weight = weight
-        self.home = home
-
-
 class Order(Protocol):
     """The order in which entries go; whoever changes it holds the cache's lock.
 
-    An order knows keys, weights, and the objects that hits mark. It never sees a hit: it reads the marks when
-    it looks for a victim. A cache makes room by `evict`, removes for its own reasons by `discard`, then adds.
+    An order knows keys and weights. What hits mark is in a mapping of the cache, which is given to the order
+    when it is made: it never sees a hit, but reads the marks there when it looks for a victim. So the cache
+    takes an object out of the mapping when its key was evicted, and puts it in when its key was added.
+    A cache makes room by `evict`, removes for its own reasons by `discard`, then adds.
     """
 
     @property
@@ -59,7 +49,7 @@ class Order(Protocol):
 
         Args:
             key: What `evict` will return one day.
-            item: What hits mark, such as the entry.
+            item: What hits mark, such as the entry; what the key had before is still in the mapping.
             weight: How much of the cache's size it takes.
         """
         ...
@@ -68,8 +58,8 @@ class Order(Protocol):
         """Return what a key weighs; 0 if it is not there."""
         ...
 
-    def discard(self, key: Hashable) -> None:
-        """Forget a key that the cache removes; one that is not there is no error."""
+    def discard(self, key: Hashable) -> bool:
+        """Forget a key that the cache removes, and return whether it was there."""
         ...
 
     def resize(self, maxsize: float) -> None:

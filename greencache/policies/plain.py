@@ -1,55 +1,76 @@
 """Orders that take no notice of hits."""
 
 import random
-from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Mapping
+from typing import Any
 
-from greencache.policies.order import Marked, Slot
-from greencache.policies.slots import DEAD, SlottedOrder
+from greencache.policies.order import Marked
+from greencache.policies.queues import KeyQueue, Keys, QueuedOrder
 
 __all__ = ["FIFOOrder", "RandomOrder"]
 
 
-class FIFOOrder(SlottedOrder):
+class FIFOOrder(QueuedOrder):
     """The key goes that came first."""
+
+    def __init__(self, items: Mapping[Any, Marked]) -> None:
+        self._queue = KeyQueue()
+        super().__init__(items, self._queue)
+
+    def evict(self) -> Hashable:
+        """Choose a key, forget it, and return it; see `Order.evict`."""
+        if not self._queue.weights:
+            raise KeyError("the order is empty")
+        key = self._queue.oldest()
+        self.currsize -= self._queue.popleft()
+        return key
+
+    def _enter(self, key: Hashable, item: Marked, weight: float) -> None:  # noqa: ARG002 -- nothing to read
+        self._queue.append(key, weight)
+
+
+class _Urn(Keys):
+    """Keys in no order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._queue: deque[Slot] = deque()
+        self.drawn: list[Hashable] = []
+        """What is drawn from, without gaps."""
+        self.places: dict[Hashable, int] = {}
 
-    def add(self, key: Hashable, item: Marked, weight: float) -> None:
-        """Take a key in; see `Order.add`."""
-        slot = self._slots.get(key)
-        if slot is not None:
-            self._update(slot, item, weight)
-            return
-        slot = self._enter(key, item, weight)
-        self._queue.append(slot)
+    def add(self, key: Hashable, weight: float) -> None:
+        """Take in a key that is not there."""
+        self.places[key] = len(self.drawn)
+        self.drawn.append(key)
+        self.weights[key] = weight
+        self.size += weight
 
-    def evict(self) -> Hashable:
-        """Choose a key, forget it, and return it; see `Order.evict`."""
-        while self._slots:
-            slot = self._queue.popleft()
-            if slot.home != DEAD:
-                return self._forget(slot)
-            self._dead -= 1
-        raise KeyError("the order is empty")
-
-    def _queues(self) -> Iterable[deque[Slot]]:
-        return (self._queue,)
+    def discard(self, key: Hashable) -> float | None:
+        """Take a key out, and return what it weighs; `None` if it is not there."""
+        place = self.places.pop(key, None)
+        if place is not None:
+            # The last takes its place: taking it out of the middle would move all after it.
+            last = self.drawn.pop()
+            if last != key:
+                self.drawn[place] = last
+                self.places[last] = place
+        return super().discard(key)
 
 
-class RandomOrder(FIFOOrder):
+class RandomOrder(QueuedOrder):
     """Any key goes, each with the same probability."""
 
+    def __init__(self, items: Mapping[Any, Marked]) -> None:
+        self._urn = _Urn()
+        super().__init__(items, self._urn)
+
     def evict(self) -> Hashable:
         """Choose a key, forget it, and return it; see `Order.evict`."""
-        while self._slots:
-            # The victim changes places with the last: taking it out of the middle would move all after it.
-            place = random.randrange(len(self._queue))  # noqa: S311 -- chance, not secrecy
-            slot, self._queue[place] = self._queue[place], self._queue[-1]
-            self._queue.pop()
-            if slot.home != DEAD:
-                return self._forget(slot)
-            self._dead -= 1
-        raise KeyError("the order is empty")
+        if not self._urn.drawn:
+            raise KeyError("the order is empty")
+        key = random.choice(self._urn.drawn)  # noqa: S311 -- chance, not secrecy
+        self.discard(key)
+        return key
+
+    def _enter(self, key: Hashable, item: Marked, weight: float) -> None:  # noqa: ARG002 -- nothing to read
+        self._urn.add(key, weight)

@@ -1,20 +1,17 @@
 """S3-FIFO."""
 
 import math
-from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterable
-from typing import Final
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from typing import Any
 
-from greencache.policies.order import MOST_MARKS, Marked, Slot
-from greencache.policies.slots import DEAD, SlottedOrder
+from greencache.policies.order import MOST_MARKS, Marked
+from greencache.policies.queues import KeyQueue, QueuedOrder
 
 __all__ = ["S3FIFOOrder"]
 
-_SMALL: Final = 0
-_MAIN: Final = 1
 
-
-class S3FIFOOrder(SlottedOrder):
+class S3FIFOOrder(QueuedOrder):
     """A small queue, a main queue, and a ghost queue of keys that are remembered without their values.
 
     New keys enter the small queue, and leave it soon: those with two marks into the main queue, the others
@@ -26,6 +23,7 @@ class S3FIFOOrder(SlottedOrder):
 
     Args:
         maxsize: What all keys may weigh together.
+        items: What the cache holds by key.
         small: Part of it that the small queue gets. With 0 there is none: what remains is CLOCK with two-bit
             marks, which is close to LRU.
         ghost: What remembered keys may weigh, as part of `maxsize`.
@@ -33,11 +31,17 @@ class S3FIFOOrder(SlottedOrder):
     """
 
     def __init__(
-        self, maxsize: float, *, small: float = 0.1, ghost: float = 0.9, promote_at: int = 2
+        self,
+        maxsize: float,
+        items: Mapping[Any, Marked],
+        *,
+        small: float = 0.1,
+        ghost: float = 0.9,
+        promote_at: int = 2,
     ) -> None:
-        super().__init__(homes=2)
-        self._small: deque[Slot] = deque()
-        self._main: deque[Slot] = deque()
+        self._small = KeyQueue()
+        self._main = KeyQueue()
+        super().__init__(items, self._small, self._main)
         self._ghosts: OrderedDict[Hashable, float] = OrderedDict()
         self._ghosts_size: float = 0
         self._has_evicted = False
@@ -58,26 +62,25 @@ class S3FIFOOrder(SlottedOrder):
         self._maxsize = maxsize
         self.tune(self._small_part, self._promote_at, self._ghost)
 
-    def add(self, key: Hashable, item: Marked, weight: float) -> None:
-        """Take a key in; see `Order.add`."""
-        slot = self._slots.get(key)
-        if slot is not None:
-            self._update(slot, item, weight)
-            return
-        home = self._entrance(key)
-        slot = self._enter(key, item, weight, home)
-        (self._main if home else self._small).append(slot)
-
     def evict(self) -> Hashable:
         """Choose a key, forget it, and return it; see `Order.evict`."""
         self._has_evicted = True
-        while self._slots:
-            if self._sizes[_MAIN] > self._main_size or not self._small:
-                victim = self._evict_from_main()
-            else:
-                victim = self._evict_from_small()
-            if victim is not None:
-                return self._forget(victim)
+        small, main = self._small, self._main
+        while main.weights or small.weights:
+            if main.size > self._main_size or not small.weights:
+                victim = self._oldest_unmarked()
+                self.currsize -= main.popleft()
+                return victim
+            while small.weights:
+                key = small.oldest()
+                weight = small.popleft()
+                if self._items[key].marked < self._promote_at:
+                    self._ghosts[key] = weight
+                    self._ghosts_size += weight
+                    self.currsize -= weight
+                    return key
+                self._set_marks(key, 0)
+                main.append(key, weight)
         raise KeyError("the order is empty")
 
     def forget_ghost(self, key: Hashable) -> bool:
@@ -88,54 +91,32 @@ class S3FIFOOrder(SlottedOrder):
         self._ghosts_size -= weight
         return True
 
-    def _entrance(self, key: Hashable) -> int:
-        """Return the home of a new key."""
+    def _enter(self, key: Hashable, item: Marked, weight: float) -> None:  # noqa: ARG002 -- nothing to read
         is_remembered = self.forget_ghost(key)
         # Evictions add ghosts; only now, after this key's ghost was looked for, may the oldest be forgotten.
         while self._ghosts_size > self._ghosts_maxsize and self._ghosts:
             self._ghosts_size -= self._ghosts.popitem(last=False)[1]
-        if is_remembered or not self._small_part:
-            return _MAIN
-        is_full = self._sizes[_SMALL] >= self._small_size
-        return _MAIN if is_full and not self._has_evicted else _SMALL
+        is_full = not self._has_evicted and self._small.size >= self._small_size
+        is_main = is_remembered or is_full or not self._small_part
+        (self._main if is_main else self._small).append(key, weight)
 
-    def _evict_from_small(self) -> Slot | None:
-        small = self._small
-        while small:
-            slot = small.popleft()
-            if slot.home == DEAD:
-                self._dead -= 1
-            elif slot.item.marked >= self._promote_at:
-                slot.item.marked = 0
-                slot.home = _MAIN
-                self._sizes[_SMALL] -= slot.weight
-                self._sizes[_MAIN] += slot.weight
-                self._main.append(slot)
-            else:
-                self._ghosts[slot.key] = slot.weight
-                self._ghosts_size += slot.weight
-                return slot
-        return None
-
-    def _evict_from_main(self) -> Slot | None:
-        main = self._main
-        patience = MOST_MARKS * len(main)
-        while main:
-            slot = main.popleft()
-            if slot.home == DEAD:
-                self._dead -= 1
-                continue
-            marked = slot.item.marked
+    def _oldest_unmarked(self) -> Hashable:
+        """Bring a key without marks to the front of the main queue, which is not empty, and return it."""
+        main, items = self._main, self._items
+        patience = MOST_MARKS * len(main.weights)
+        while True:
+            key = main.oldest()
+            marked = items[key].marked
             # A round takes one mark away, so three end this, unless readers on other cores set marks as fast.
             if not marked or not patience:
-                return slot
-            slot.item.marked = min(marked, MOST_MARKS) - 1
+                return key
+            self._set_marks(key, min(marked, MOST_MARKS) - 1)
             patience -= 1
-            main.append(slot)
-        return None
+            main.turn()
 
-    def _queues(self) -> Iterable[deque[Slot]]:
-        return (self._small, self._main)
+    def _set_marks(self, key: Hashable, count: int) -> None:
+        """Set the marks of a key after they were looked at."""
+        self._items[key].marked = count
 
 
 def _part(maxsize: float, part: float) -> float:

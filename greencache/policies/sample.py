@@ -1,19 +1,20 @@
 """Keys of a sample, as the orders see them that take part in a duel."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 from greencache.policies.order import Marked
+from greencache.policies.s3fifo import S3FIFOOrder
 
-__all__ = ["Sample", "Tag"]
+__all__ = ["Contender", "Sample", "Tag"]
 
 
 class Tag:
     """A sampled key as a contender knows it. Reading its marks first fetches the hits on the real entry."""
 
-    __slots__ = ("_own", "_sample", "seen")
+    __slots__ = ("_own", "sample", "seen")
 
     def __init__(self, sample: "Sample") -> None:
-        self._sample = sample
+        self.sample = sample
         self._own = 0
         self.seen = 0
         """How many marks of the real entry this contender has been told of."""
@@ -21,12 +22,11 @@ class Tag:
     @property
     def marked(self) -> int:
         """Hits as this contender would have counted them."""
-        entry = self._sample.entry
-        if entry is not None:
-            found = entry.marked
-            if found != self.seen:
-                self._own += max(0, found - self.seen)
-                self.seen = found
+        entry = self.sample.entry
+        if entry is not None and (found := entry.marked) != self.seen:
+            if found > self.seen:
+                self._own += found - self.seen
+            self.seen = found
         return self._own
 
     @marked.setter
@@ -35,17 +35,16 @@ class Tag:
 
 
 class Sample:
-    """A sampled key. To the real order it is the entry: before that changes the marks, contenders are told.
+    """A sampled key.
 
     Args:
         key: The key.
         contenders: How many tags it gets.
-        observe: Called before the marks change.
     """
 
-    __slots__ = ("_observe", "entry", "holders", "key", "tags", "weight")
+    __slots__ = ("entry", "holders", "key", "tags", "weight")
 
-    def __init__(self, key: Hashable, contenders: int, observe: Callable[["Sample"], None]) -> None:
+    def __init__(self, key: Hashable, contenders: int) -> None:
         self.key = key
         self.entry: Marked | None = None
         """What the cache holds; `None` while it holds nothing under this key."""
@@ -53,18 +52,18 @@ class Sample:
         """How many hold the key: the cache and the contenders."""
         self.weight: float = 0
         self.tags = [Tag(self) for _ in range(contenders)]
-        self._observe = observe
 
-    @property
-    def marked(self) -> int:
-        """The marks on the real entry; 0 without one."""
-        entry = self.entry
-        return 0 if entry is None else entry.marked
 
-    @marked.setter
-    def marked(self, count: int) -> None:
-        self._observe(self)
-        if self.entry is not None:
-            self.entry.marked = count
-        for tag in self.tags:
-            tag.seen = count
+class Contender(S3FIFOOrder):
+    """An order that takes part in a duel, with the tags of its keys.
+
+    Args:
+        maxsize: What all keys may weigh together.
+        small: See `S3FIFOOrder`, as for the others.
+        promote_at: See there.
+        ghost: See there.
+    """
+
+    def __init__(self, maxsize: float, small: float, promote_at: int, ghost: float) -> None:
+        self.tags: dict[Hashable, Tag] = {}
+        super().__init__(maxsize, self.tags, small=small, promote_at=promote_at, ghost=ghost)

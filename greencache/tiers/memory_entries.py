@@ -47,7 +47,7 @@ class MemoryEntries:
         """Forget everything, whatever state it is in."""
         self.index.clear()
         self.pins.clear()
-        self.order: Order = order_named(self._policy, self._size)
+        self.order: Order = order_named(self._policy, self._size, self.index)
         self.tagged = TagIndex()
         self._weights: dict[int, int] = {}
         self._ordered_size: float = self._size
@@ -78,8 +78,8 @@ class MemoryEntries:
         old = self.index.get(key)
         if old is not None:
             self.tagged.remove(key, old)
-        self.index[key] = entry
         self._place(key, entry, self._shared(weight))
+        self.index[key] = entry
         self.tagged.add(key, entry)
         return True
 

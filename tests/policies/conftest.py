@@ -5,40 +5,114 @@ from collections import Counter
 
 import pytest
 
-from greencache.policies import AdaptiveOrder, FIFOOrder, GreedyDualOrder, S3FIFOOrder, SieveOrder
-from greencache.policies.sample import Sample
+from greencache.policies import (
+    AdaptiveOrder,
+    FIFOOrder,
+    GreedyDualOrder,
+    RandomOrder,
+    S3FIFOOrder,
+    SieveOrder,
+    greedy_dual,
+)
 
-DEAD = -1
+
+class Held:
+    """An order with what a cache would hold, which the cache puts in and takes out.
+
+    Args:
+        make: Makes the order, given what is held.
+    """
+
+    def __init__(self, make):
+        self.items = {}
+        self.order = make(self.items)
+
+    def add(self, key, item, weight):
+        """Store a key."""
+        self.order.add(key, item, weight)
+        self.items[key] = item
+
+    def evict(self):
+        """Make room by one key, and return it."""
+        key = self.order.evict()
+        del self.items[key]
+        return key
+
+    def discard(self, key):
+        """Remove a key that may be there."""
+        assert self.order.discard(key) == (key in self.items)
+        self.items.pop(key, None)
+
+    def __getattr__(self, name):
+        return getattr(self.order, name)
+
+    def __contains__(self, key):
+        return key in self.order
+
+    def __iter__(self):
+        return iter(self.order)
+
+    def __len__(self):
+        return len(self.order)
 
 
-def queues_of(order):
-    """Return the queues that an order keeps its slots in."""
+def audit_queue(queue):
+    """Check that the places of a queue are those of its keys, but for dead ones ahead of them."""
+    places = Counter(queue.places)
+    places.subtract(queue.dead)
+    assert +places == Counter(dict.fromkeys(queue.weights, 1))
+    assert all(count > 0 for count in queue.dead.values())
+    assert len(queue.places) <= 2 * len(queue.weights) + 64
+
+
+def audit_heap(heap):
+    """Check that the heap is one, and that its living places are those of its keys."""
+    places = heap.heap
+    assert all(places[(place - 1) // 2] <= places[place] for place in range(1, len(places)))
+    living = [place for place in places if place[2] is not greedy_dual._NOBODY]
+    assert len(living) == len(heap.places)
+    assert all(heap.places[place[2]] is place for place in living)
+    assert heap.places.keys() == heap.weights.keys()
+    assert len(places) <= 2 * len(living) + 64
+
+
+def audit_urn(urn):
+    """Check that each key is drawn from one place."""
+    assert urn.places == {key: place for place, key in enumerate(urn.drawn)}
+    assert urn.places.keys() == urn.weights.keys()
+
+
+def audit_parts(order):
+    """Check each part by itself."""
     if isinstance(order, GreedyDualOrder):
-        assert all(
-            order._heap[(place - 1) // 2] <= order._heap[place] for place in range(1, len(order._heap))
-        )
-        assert order._hits.keys() == order._slots.keys()
-        return ([slot for _, _, slot in order._heap],)
-    if isinstance(order, FIFOOrder):
-        return (order._queue,)
-    return (order._passed, order._ahead) if isinstance(order, SieveOrder) else (order._small, order._main)
+        assert order._parts == (order._heap,)
+        audit_heap(order._heap)
+    elif isinstance(order, RandomOrder):
+        assert order._parts == (order._urn,)
+        audit_urn(order._urn)
+    else:
+        for queue in order._parts:
+            audit_queue(queue)
 
 
 def audit_order(order):
     """Check that all books of an order agree."""
-    queues = queues_of(order)
-    slots = [slot for queue in queues for slot in queue]
-    living = [slot for slot in slots if slot.home != DEAD]
-    assert Counter(slot.key for slot in living) == Counter(dict.fromkeys(order._slots, 1))
-    assert all(order._slots[slot.key] is slot for slot in living)
-    assert len(slots) - len(living) == order._dead <= len(living) + 65
-    for home, size in enumerate(order._sizes):
-        assert size == sum(slot.weight for slot in living if slot.home == home)
-    assert order.currsize == sum(slot.weight for slot in living)
+    audit_parts(order)
+    keys = [key for part in order._parts for key in part.weights]
+    assert len(keys) == len(set(keys)) == len(order)
+    assert list(order) == keys
+    assert set(keys) <= order._items.keys()
+    for part in order._parts:
+        assert part.size == sum(part.weights.values())
+    assert order.currsize == sum(part.size for part in order._parts)
+    if isinstance(order, FIFOOrder):
+        assert order._parts == (order._queue,)
+    if isinstance(order, SieveOrder):
+        assert set(order._parts) == {order._passed, order._ahead}
     if isinstance(order, S3FIFOOrder):
-        assert all(slot.home in (DEAD, number) for number in (0, 1) for slot in queues[number])
+        assert order._parts == (order._small, order._main)
         assert order._ghosts_size == sum(order._ghosts.values())
-        assert not order._ghosts.keys() & order._slots.keys()
+        assert not order._ghosts.keys() & set(keys)
     if isinstance(order, AdaptiveOrder):
         audit_duel(order)
 
@@ -46,19 +120,22 @@ def audit_order(order):
 def audit_duel(order):
     """Check that a duel's sample and contenders agree with the order that they belong to."""
     duel = order._duel
-    held = set()
+    held = Counter()
     for number, contender in enumerate(duel._contenders):
         audit_order(contender)
-        held |= set(contender)
-        assert contender.currsize <= duel._maxsize / duel._every
-        assert all(contender._slots[key].item is duel._samples[key].tags[number] for key in contender)
-    assert all(duel.is_sampled(key) for key in held)
+        held.update(set(contender))
+        assert contender._items is contender.tags
+        assert contender.tags.keys() == set(contender)
+        assert contender.currsize <= duel._room == duel._maxsize / duel._every
+        assert all(tag is duel._samples[key].tags[number] for key, tag in contender.tags.items())
+        assert all(tag.sample is duel._samples[key] for key, tag in contender.tags.items())
+    assert all(duel.is_sampled(key) for key in duel._samples)
     resident = {key for key, sample in duel._samples.items() if sample.entry is not None}
-    assert set(duel._samples) == held | resident
+    assert duel._samples.keys() == held.keys() | resident
     assert resident == {key for key in order if key in duel._samples}
-    for key in resident:
-        assert order._slots[key].item is duel._samples[key]
-    assert all(isinstance(order._slots[key].item, Sample) for key in resident)
+    for key, sample in duel._samples.items():
+        assert sample.holders == held[key] + (key in resident)
+        assert sample.entry is (order._items[key] if key in resident else None)
 
 
 @pytest.fixture(scope="session")
@@ -66,8 +143,10 @@ def audit():
     """A function that checks an order, or a cache with one, and raises AssertionError."""
 
     def check(target):
-        order = getattr(target, "_order", target)
-        if target is not order:
+        order = target.order if isinstance(target, Held) else getattr(target, "_order", target)
+        if isinstance(target, Held):
+            assert set(order) == set(target.items)
+        elif target is not order:
             assert set(target) == set(order) == set(target._marks)
             assert target.currsize == order.currsize <= target.maxsize
         audit_order(order)

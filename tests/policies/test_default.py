@@ -1,11 +1,13 @@
 """The default policy: it follows whoever misses least on a sample of its keys."""
 
+import functools
 import random
 
 import pytest
 
 from greencache.policies import AdaptiveOrder, DefaultCache, Mark, S3FIFOCache, S3FIFOOrder, adaptive, duel
 from greencache.policies.adaptive import WAYS
+from tests.policies.conftest import Held
 
 
 def misses(cache, requests):
@@ -43,7 +45,7 @@ def only(small, promote_at, ghost):
 
     class OneWay(S3FIFOCache):
         def _new_order(self):
-            return S3FIFOOrder(self.maxsize, small=small, promote_at=promote_at, ghost=ghost)
+            return S3FIFOOrder(self.maxsize, self._marks, small=small, promote_at=promote_at, ghost=ghost)
 
     return OneWay
 
@@ -150,7 +152,7 @@ def test_a_duel_costs_little_beside_the_cache(size, fewest, most):
 
 def test_a_rewritten_key_keeps_its_place_in_the_sample(audit):
     """The contenders go on counting the hits on the new entry."""
-    order = AdaptiveOrder(10)
+    order = Held(functools.partial(AdaptiveOrder, 10))
     first, second = Mark(), Mark()
     order.add("a", first, 1)
     first.marked = 2

@@ -1,17 +1,17 @@
 """What a duel knows of hits that only set a mark."""
 
-from greencache.policies import Mark, S3FIFOOrder
+from greencache.policies import Mark
 from greencache.policies.duel import Duel
 
 
 def clock_of(size):
     """Return a duel with a single contender, which is CLOCK."""
-    return Duel(size, [S3FIFOOrder(size, small=0, promote_at=1)])
+    return Duel(size, [(0.0, 1, 0.9)])
 
 
 def test_a_hit_that_the_contender_would_have_missed_is_found_when_the_key_goes():
     """The real cache still had the key; the contender had let it go, and would have loaded it again."""
-    duel = Duel(2, [S3FIFOOrder(2, small=0, promote_at=1)])
+    duel = clock_of(2)
     duel.stored("warm", first := Mark(), 1)
     for key in ("b", "c"):
         duel.stored(key, Mark(), 1)
@@ -43,7 +43,8 @@ def test_hits_on_a_new_entry_count_from_its_first():
     duel.stored("b", Mark(), 1)
     assert "a" not in duel._contenders[0]
     new = Mark()
-    assert duel.stored("a", new, 1) is sample
+    duel.stored("a", new, 1)
+    assert duel._samples["a"] is sample
     new.marked = 1
     assert sample.tags[0].marked == 1
 

@@ -1,17 +1,24 @@
 """Every order, as a cache uses it whose hits take no lock."""
 
+import functools
 import random
 
 import pytest
 
 from greencache.errors import ConfigurationError
 from greencache.policies import POLICIES, Mark, order_named
+from tests.policies.conftest import Held
+
+
+def held(name, size):
+    """Return the order of a name, with what a cache would hold."""
+    return Held(functools.partial(order_named, name, size))
 
 
 @pytest.fixture(params=sorted(POLICIES))
 def order(request):
     """Each order in turn, for a size of 100."""
-    return order_named(request.param, 100)
+    return held(request.param, 100)
 
 
 def test_whatever_is_done_the_books_agree(order, audit):
@@ -53,7 +60,7 @@ def test_a_rewritten_key_hands_its_marks_on(order):
 @pytest.mark.parametrize("name", ["default", "s3fifo", "sieve", "gdsf", "lru", "lfu"])
 def test_a_hit_saves_a_key_from_eviction(name):
     """Of keys that came at the same time, one that was hit goes last."""
-    order = order_named(name, 3)
+    order = held(name, 3)
     marks = [Mark() for _ in range(3)]
     for key, mark in enumerate(marks):
         order.add(key, mark, 1)
@@ -63,7 +70,7 @@ def test_a_hit_saves_a_key_from_eviction(name):
 
 def test_first_in_first_out_whatever_is_hit():
     """FIFO takes no notice of marks."""
-    order = order_named("fifo", 3)
+    order = held("fifo", 3)
     for key in range(3):
         mark = Mark()
         mark.marked = 3 - key
@@ -76,7 +83,7 @@ def test_random_victims_are_spread_evenly():
     """Each key is the victim about as often as any other."""
     counts = dict.fromkeys(range(5), 0)
     for _ in range(2000):
-        order = order_named("random", 5)
+        order = held("random", 5)
         for key in counts:
             order.add(key, Mark(), 1)
         counts[order.evict()] += 1
@@ -86,4 +93,4 @@ def test_random_victims_are_spread_evenly():
 def test_an_unknown_order_is_refused():
     """With the names that there are."""
     with pytest.raises(ConfigurationError, match="got 'mru'"):
-        order_named("mru", 100)
+        order_named("mru", 100, {})
