@@ -34,6 +34,17 @@ class Reads(Verbs):
         trusted_until = self._bus.trusted_until
         # Written out here and in `get_or_load`, `_hit` and `decorators.shapes`: a call would cost a hit a
         # third of its time, and `index.get` a tenth.
+        #
+        # What the lines rely on, since they take no lock: with the interpreter lock, under gevent, which
+        # switches at none of them, and in free-threaded builds, where an attribute is read and written whole:
+        # - The look is one step of a dict that locks itself, and is never replaced. What it finds is this
+        #   reader's from then on, whatever is evicted; a drop that comes later comes after this read.
+        # - `due_at` and `value` were written before the entry came into the dict, and never change. A store
+        #   puts another entry in its place, so they belong together.
+        # - `trusted_until` is one number, read before the look: trust that is taken away meanwhile is missed
+        #   by this read, and by none that begins later.
+        # - `hits` may lose counts in free-threaded builds alone, see `stats`; and a mark that is lost, or set
+        #   on what has just gone, makes an entry go a round earlier or later, see `policies.Marked`.
         try:
             entry = self._index[key]
             now = self._now()
