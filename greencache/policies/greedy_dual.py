@@ -17,8 +17,10 @@ _FEW: Final = 64
 _Place: TypeAlias = list[Any]
 """What a key is worth, a number that tells equals apart, the key, and its hits; changed where it is."""
 _WORTH, _NUMBER, _KEY, _HITS = range(4)
-_NOBODY: Final = object()
-"""Stands in a place whose key was discarded."""
+
+
+class _Nobody:
+    """Stands in a place whose key was discarded: the class itself, which copies and pickles share."""
 
 
 class _Heap(Keys):
@@ -33,9 +35,9 @@ class _Heap(Keys):
         """Take a key out, and return what it weighs; `None` if it is not there."""
         place = self.places.pop(key, None)
         if place is not None:
-            place[_KEY] = _NOBODY
+            place[_KEY] = _Nobody
             if len(self.heap) > 2 * len(self.places) + _FEW:
-                self.heap = [each for each in self.heap if each[_KEY] is not _NOBODY]
+                self.heap = [each for each in self.heap if each[_KEY] is not _Nobody]
                 heapq.heapify(self.heap)
         return super().discard(key)
 
@@ -71,7 +73,7 @@ class GreedyDualOrder(QueuedOrder):
         while heap:
             place = heapq.heappop(heap)
             key: Hashable = place[_KEY]
-            if key is _NOBODY:
+            if key is _Nobody:
                 continue
             item = self._items[key]
             if item.marked and patience:

@@ -69,7 +69,7 @@ def audit_heap(heap):
     """Check that the heap is one, and that its living places are those of its keys."""
     places = heap.heap
     assert all(places[(place - 1) // 2] <= places[place] for place in range(1, len(places)))
-    living = [place for place in places if place[2] is not greedy_dual._NOBODY]
+    living = [place for place in places if place[2] is not greedy_dual._Nobody]
     assert len(living) == len(heap.places)
     assert all(heap.places[place[2]] is place for place in living)
     assert heap.places.keys() == heap.weights.keys()

@@ -165,6 +165,18 @@ def test_copies_are_caches_of_their_own(policy, duplicate):
     assert cache.currsize == 0
 
 
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda cache: pickle.loads(pickle.dumps(cache))])
+def test_what_was_removed_before_a_copy_is_not_in_its_way(policy, duplicate):
+    """A copy knows which places are empty, and evicts all that is there."""
+    cache = policy(40)
+    cache.update({number: -number for number in range(40)})
+    for number in range(0, 40, 2):
+        del cache[number]
+    twin = duplicate(cache)
+    assert sorted(twin.popitem() for _ in range(20)) == [(number, -number) for number in range(1, 40, 2)]
+    assert len(twin) == 0
+
+
 @pytest.mark.parametrize("name", sorted(POLICIES))
 def test_a_policy_is_found_by_its_name(name):
     """It weighs by the bytes that are its values."""
