@@ -14,10 +14,13 @@ WAYS: Final = (
     (0.0, 1, 0.9),  # two-bit CLOCK: close to LRU, for keys that come back soon; safe before anything is known
     (0.1, 2, 0.9),  # S3-FIFO as published: best, or nearly, for most requests
     (0.01, 2, 0.5),  # hardly a chance for new keys, for scans and loops larger than the cache
+    (0.1, 2, 3.0),  # a long memory, for keys that come back late if at all
 )
 """What a duel decides between: the small queue's part, how many marks it takes to leave it for the main one,
 and the part that remembered keys may weigh. In a loop larger than the cache every key comes back while it is
-remembered, and each would take the place of one that is worth as much: so the last remembers few."""
+remembered, and each would take the place of one that is worth as much: so the third remembers few. Where
+most keys come once, those that were there before are worth keeping, however long ago: so the last remembers
+many."""
 
 
 class AdaptiveOrder(S3FIFOOrder):

@@ -1,10 +1,10 @@
 """S3-FIFO."""
 
 import math
-from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+from greencache.policies.ghosts import GhostQueue, Ghosts, GhostTable
 from greencache.policies.order import MOST_MARKS, Marked
 from greencache.policies.queues import KeyQueue, QueuedOrder
 
@@ -26,7 +26,7 @@ class S3FIFOOrder(QueuedOrder):
         items: What the cache holds by key.
         small: Part of it that the small queue gets. With 0 there is none: what remains is CLOCK with two-bit
             marks, which is close to LRU.
-        ghost: What remembered keys may weigh, as part of `maxsize`.
+        ghost: What remembered keys may weigh, as part of `maxsize`. Above 1, fingerprints are kept.
         promote_at: How many marks it takes to go from the small queue to the main one.
     """
 
@@ -42,8 +42,7 @@ class S3FIFOOrder(QueuedOrder):
         self._small = KeyQueue()
         self._main = KeyQueue()
         super().__init__(items, self._small, self._main)
-        self._ghosts: OrderedDict[Hashable, float] = OrderedDict()
-        self._ghosts_size: float = 0
+        self._ghosts: Ghosts = GhostQueue(0)
         self._has_evicted = False
         self._maxsize = maxsize
         self.tune(small, promote_at, ghost)
@@ -51,7 +50,7 @@ class S3FIFOOrder(QueuedOrder):
     def tune(self, small: float, promote_at: int, ghost: float) -> None:
         """Change the parts and the threshold; the next evictions bring the queues there."""
         self._ghost = ghost
-        self._ghosts_maxsize = _part(self._maxsize, ghost)
+        self._remember(_part(self._maxsize, ghost), GhostQueue if ghost <= 1 else GhostTable)
         self._small_part = small
         self._small_size = _part(self._maxsize, small)
         self._main_size = self._maxsize - self._small_size if self._small_size else self._maxsize
@@ -75,30 +74,24 @@ class S3FIFOOrder(QueuedOrder):
                 key = small.oldest()
                 weight = small.popleft()
                 if self._items[key].marked < self._promote_at:
-                    self._ghosts[key] = weight
-                    self._ghosts_size += weight
+                    self._ghosts.remember(key, weight)
                     self.currsize -= weight
                     return key
                 self._set_marks(key, 0)
                 main.append(key, weight)
         raise KeyError("the order is empty")
 
-    def forget_ghost(self, key: Hashable) -> bool:
-        """Forget that a key was there once, and return whether that was remembered."""
-        weight = self._ghosts.pop(key, None)
-        if weight is None:
-            return False
-        self._ghosts_size -= weight
-        return True
-
     def _enter(self, key: Hashable, item: Marked, weight: float) -> None:  # noqa: ARG002 -- nothing to read
-        is_remembered = self.forget_ghost(key)
-        # Evictions add ghosts; only now, after this key's ghost was looked for, may the oldest be forgotten.
-        while self._ghosts_size > self._ghosts_maxsize and self._ghosts:
-            self._ghosts_size -= self._ghosts.popitem(last=False)[1]
+        is_remembered = self._ghosts.recall(key)
         is_full = not self._has_evicted and self._small.size >= self._small_size
         is_main = is_remembered or is_full or not self._small_part
         (self._main if is_main else self._small).append(key, weight)
+
+    def _remember(self, size: float, kind: type[GhostQueue | GhostTable]) -> None:
+        if isinstance(self._ghosts, kind):
+            self._ghosts.resize(size)
+        else:
+            self._ghosts = kind(size)
 
     def _oldest_unmarked(self) -> Hashable:
         """Bring a key without marks to the front of the main queue, which is not empty, and return it."""

@@ -53,6 +53,10 @@ class Sample:
         self.weight: float = 0
         self.tags = [Tag(self) for _ in range(contenders)]
 
+    def forget(self) -> None:
+        """Let go of the tags, which nobody else holds: a cycle would wait for the garbage collector."""
+        self.tags = []
+
 
 class Contender(S3FIFOOrder):
     """An order that takes part in a duel, with the tags of its keys.

@@ -14,6 +14,7 @@ from greencache.policies import (
     SieveOrder,
     greedy_dual,
 )
+from greencache.policies.ghosts import GhostQueue
 
 
 class Held:
@@ -95,6 +96,16 @@ def audit_parts(order):
             audit_queue(queue)
 
 
+def audit_ghosts(ghosts, keys):
+    """Check that what is remembered agrees with itself, and is not what is there."""
+    if isinstance(ghosts, GhostQueue):
+        assert ghosts.currsize == sum(ghosts.weights.values())
+        assert not ghosts.weights.keys() & set(keys)
+    else:
+        assert len(ghosts._slots) == ghosts._mask + 1
+        assert 0 < ghosts._until_fit <= ghosts._newcomers
+
+
 def audit_order(order):
     """Check that all books of an order agree."""
     audit_parts(order)
@@ -111,8 +122,7 @@ def audit_order(order):
         assert set(order._parts) == {order._passed, order._ahead}
     if isinstance(order, S3FIFOOrder):
         assert order._parts == (order._small, order._main)
-        assert order._ghosts_size == sum(order._ghosts.values())
-        assert not order._ghosts.keys() & set(keys)
+        audit_ghosts(order._ghosts, keys)
     if isinstance(order, AdaptiveOrder):
         audit_duel(order)
 
