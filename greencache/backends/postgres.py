@@ -1,6 +1,7 @@
 """PostgreSQL: connections, time limits, retries and health, in one object for each server."""
 
 import contextlib
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ import psycopg
 from greencache.backends.breaker import Breaker, OnChange
 from greencache.backends.postgres_connection import BoundedConnection, refuse_late_patching
 from greencache.backends.postgres_errors import ConnectionLostError, StatementRefusedError, translated
-from greencache.backends.postgres_health import PostgresHealth, pool_figures
+from greencache.backends.postgres_given_up import Effect, GivenUp
+from greencache.backends.postgres_health import PostgresHealth, ask_health, pool_figures
 from greencache.backends.postgres_parameters import connection_options, connection_parameters, described
 from greencache.backends.postgres_pool import PoolKeeper
 from greencache.backends.postgres_schema import is_installed, migrate
@@ -23,20 +25,13 @@ from greencache.errors import ConfigurationError, GreencacheError, TierUnavailab
 from greencache.options import check_duration
 from greencache.typing import UNSET, Seconds, Unset
 
-__all__ = ["Params", "PostgresHealth", "PostgresManager", "PostgresSession", "Row", "Statement"]
+__all__ = ["Effect", "Params", "PostgresHealth", "PostgresManager", "PostgresSession", "Row", "Statement"]
 
 T = TypeVar("T")
-
-_PROMPT: Seconds = 0.05
-"""An answer that took longer is asked for again: it may be this process that was slow."""
-_ATTEMPTS = 3
 
 _RETRIES = RetryPolicy(retries=2, base=0.02, max_wait=0.2)
 _INSTALL_TIME: Seconds = 30.0
 _UNDEFINED_TABLE = ("42P01", "3F000")
-_HEALTH = b"""
-select current_setting('server_version'), pg_database_size(current_database()), pg_is_in_recovery()
-"""
 
 
 class PostgresManager:
@@ -102,6 +97,7 @@ class PostgresManager:
         if on_change is not None:
             self.breaker.subscribe(on_change)
         self._waits = SystemClock()
+        self._given_up = GivenUp()
         self._has_schema = False
 
     def __repr__(self) -> str:
@@ -113,14 +109,19 @@ class PostgresManager:
         """Return a statement of `sql/`, such as `entries/get`."""
         return statement(name, self.schema)
 
-    def fetch(self, query: Statement, params: Params = None) -> list[Row]:
+    def fetch(self, query: Statement, params: Params = None, effect: Effect = Effect.HARMLESS) -> list[Row]:
         """Run one statement that may be run twice, and return its rows.
+
+        Args:
+            query: The statement.
+            params: Its parameters.
+            effect: What it does to what others have stored.
 
         Raises:
             StatementRefusedError: The server will not run it.
             TierUnavailableError: It was not answered in time, however often it was tried.
         """
-        return self.call(lambda session: session.fetch(query, params))
+        return self.call(lambda session: session.fetch(query, params), effect)
 
     def execute(self, query: Statement, params: Params = None) -> int:
         """Run one statement that may be run twice, and return how many rows it touched.
@@ -205,18 +206,10 @@ class PostgresManager:
         """Ask the server how it is doing, past the breaker. Raises nothing: an outage is a finding."""
         try:
             with self._session(time.monotonic() + self.timeout) as session:
-                [(version, size, is_standby)] = session.fetch(_HEALTH)
-                latency = 1_000 * min(_latencies(session))
+                health = ask_health(session)
         except GreencacheError as error:
-            return PostgresHealth(up=False, error=str(error), **pool_figures(self._pool.measures()))
-        return PostgresHealth(
-            up=True,
-            latency_ms=latency,
-            version=version,
-            database_size=size,
-            is_standby=is_standby,
-            **pool_figures(self._pool.measures()),
-        )
+            health = PostgresHealth(up=False, error=str(error))
+        return dataclasses.replace(health, **pool_figures(self._pool.measures()))
 
     def close(self) -> None:
         """Give back the connections; may be called twice. Calls after it find the tier unavailable."""
@@ -224,17 +217,22 @@ class PostgresManager:
 
     # -- one call --------------------------------------------------------------------------------------
 
-    def call(self, run: Callable[[PostgresSession], T]) -> T:
+    def call(self, run: Callable[[PostgresSession], T], effect: Effect = Effect.HARMLESS) -> T:
         """Do something that may be done twice, on a connection of the pool, and return what it returns.
+
+        Args:
+            run: Does it.
+            effect: What it does to what others have stored.
 
         Raises:
             TierUnavailableError: It was not done in time, however often it was tried.
         """
         deadline = time.monotonic() + self.timeout
+        ordered = self._given_up.ordered(run, effect)
 
         def attempt() -> T:
             with self._session(deadline) as session:
-                return run(session)
+                return ordered(session)
 
         with self._guarded():
             try:
@@ -283,17 +281,7 @@ def _may_help(error: BaseException) -> bool:
     """Return whether another attempt may do better, and no harm.
 
     Every statement here may run twice. Leases carry their own proof, even if the first of the two runs last:
-    a reserve brings others each time, and a fill that ran has used its lease up. A put or a drop that is
-    repeated is as if it came that much later, and its caller still waits for it.
+    a reserve brings others each time, and a fill that ran has used its lease up. A put is repeated when the
+    first one can run no more; a drop that runs late forgets.
     """
     return isinstance(error, ConnectionLostError)
-
-
-def _latencies(session: PostgresSession) -> Iterator[Seconds]:
-    """Yield how long round trips take, until one is fast."""
-    for _ in range(_ATTEMPTS):
-        started = time.perf_counter()
-        session.fetch(b"select")
-        yield (latency := time.perf_counter() - started)
-        if latency <= _PROMPT:
-            break

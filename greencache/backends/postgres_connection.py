@@ -5,21 +5,28 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from greencache.backends.postgres_errors import DeadlineError
 from greencache.errors import ConfigurationError
-from greencache.typing import Seconds
+from greencache.typing import UNSET, Seconds, Unset
 
-__all__ = ["BoundedConnection", "refuse_late_patching"]
+__all__ = ["Backend", "BoundedConnection", "refuse_late_patching"]
 
 R = TypeVar("R")
 
 _WAKE_EVERY = 0.1
 """Seconds after which psycopg looks up from waiting, as its own default is."""
+
+
+class Backend(NamedTuple):
+    """Who works for a connection: the number of a process, and when it began, in microseconds of 1970."""
+
+    pid: int
+    began: int
 
 
 class BoundedConnection(psycopg.Connection[TupleRow]):
@@ -34,6 +41,9 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
     """When calls end, in seconds of `time.monotonic`."""
     missed_deadline = False
     """Whether it was closed for want of an answer, rather than by the server."""
+
+    backend: Backend | Unset | None = UNSET
+    """Who works for it, once somebody has asked; `None` if that cannot be known, as behind a pooler."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -6,10 +6,10 @@ from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 
-from greencache.backends.postgres_connection import BoundedConnection
+from greencache.backends.postgres_connection import Backend, BoundedConnection
 from greencache.backends.postgres_errors import translated
-from greencache.backends.postgres_sql import Statement
-from greencache.typing import Seconds
+from greencache.backends.postgres_sql import Statement, statement
+from greencache.typing import UNSET, Seconds
 
 __all__ = ["Params", "PostgresSession", "Row"]
 
@@ -70,6 +70,26 @@ class PostgresSession:
                 yield
         except psycopg.Error as error:
             raise translated(error, self._where, self._connection) from error
+
+    @property
+    def deadline(self) -> Seconds:
+        """When calls end, in seconds of `time.monotonic`."""
+        return self._connection.deadline
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the server has done with all that it was sent."""
+        return self._connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
+
+    def backend(self) -> Backend | None:
+        """Return who works for the connection, asking once; `None` if that cannot be known."""
+        known = self._connection.backend
+        if known is UNSET:
+            [(pid, began)] = self.fetch(statement("backends/who", "")) or [(None, None)]
+            # A pooler makes numbers up for its clients.
+            is_known = began is not None and pid == self._connection.info.backend_pid
+            known = self._connection.backend = Backend(pid, began) if is_known else None
+        return known
 
     @property
     def is_pooled(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from psycopg import sql
 
-from greencache.backends.postgres import PostgresManager
+from greencache.backends.postgres import Effect, PostgresManager
 from greencache.backends.postgres_alone import alone
 from greencache.backends.postgres_compose import plain
 from greencache.backends.postgres_errors import StatementRefusedError
@@ -84,8 +84,7 @@ def put_by_copy(
             session.copy(_COPY, _TYPES, rows)
             return session.fetch(query, parameters)
 
-    # Done twice it is as if done later, as with any put.
-    return manager.call(put)
+    return manager.call(put, Effect.OVERWRITES)
 
 
 def _is_unlogged(asked: PostgresManager | PostgresSession, query: Statement, schema: str) -> bool:

@@ -99,7 +99,8 @@ class ClusterRound:
         try:
             for place, (packed, batch) in wave:
                 count = sum(1 if part.asked_at is None else 2 for part in batch)
-                item = (Exchange(self._map.node(place), packed, count, self._clock.now), place, batch)
+                node, now, repeatable = self._map.node(place), self._clock.now, self._repeatable
+                item = (Exchange(node, packed, count, now, repeatable=repeatable), place, batch)
                 exchanges.append(item)
                 if self._send(*item):
                     sent.append(item)

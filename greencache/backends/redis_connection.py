@@ -24,8 +24,8 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from greencache.backends.redis_address import RedisAddress
-from greencache.backends.redis_protocol import pack
-from greencache.backends.redis_socket import DeadlineSocket
+from greencache.backends.redis_protocol import Client, pack
+from greencache.backends.redis_socket import DeadlineSocket, keepalive_options
 from greencache.backends.redis_tls import client_context
 from greencache.errors import ConfigurationError
 from greencache.typing import Seconds
@@ -35,12 +35,6 @@ __all__ = ["GuardedConnection", "Parser", "new_connection", "require_parser"]
 Parser: TypeAlias = Literal["auto", "hiredis", "python"]
 
 _PARSERS: dict[Parser, Any] = {"auto": DefaultParser, "hiredis": _HiredisParser, "python": _RESP2Parser}
-
-_KEEPALIVE_IDLE = 10
-_KEEPALIVE_INTERVAL = 3
-_KEEPALIVE_PROBES = 3
-_USER_TIMEOUT = 10_000
-"""Milliseconds after which the kernel gives up on bytes that nobody acknowledges."""
 
 
 class GuardedConnection(AbstractConnection):
@@ -59,6 +53,8 @@ class GuardedConnection(AbstractConnection):
         self.is_dirty = False
         self.may_have_run = False
         """Whether the server may have executed what was last to be sent."""
+        self.client: Client | None = None
+        """As its server knows it, where somebody has asked."""
         self.generation: object = None
         """Set by the pool it belongs to."""
         self.on_open: Callable[[GuardedConnection, Seconds], None] | None = None
@@ -105,6 +101,7 @@ class GuardedConnection(AbstractConnection):
         """
         self.is_dirty = True
         self.may_have_run = False
+        self.client = None
         if self.locate is not None:
             self._move(*self.locate(deadline))
         self._deadline = min(deadline, self._now() + self._connect_limit)
@@ -270,7 +267,7 @@ def new_connection(
     }
     if address.scheme == "unix":
         return _UnixConnection(path=address.path, **options)
-    options |= {"host": address.host, "port": address.port, "socket_keepalive_options": _keepalive()}
+    options |= {"host": address.host, "port": address.port, "socket_keepalive_options": keepalive_options()}
     if address.scheme == "rediss":
         return _TlsConnection(tls=address.tls, **options)
     return _TcpConnection(**options)
@@ -286,14 +283,3 @@ def require_parser(parser: str) -> None:
         raise ConfigurationError(f"expected 'auto', 'hiredis' or 'python' as parser, got {parser!r}")
     if parser == "hiredis" and DefaultParser is not _HiredisParser:
         raise ConfigurationError("expected hiredis 3.2 or newer for parser='hiredis'; it is not installed")
-
-
-def _keepalive() -> dict[int, int]:
-    wanted = {
-        "TCP_KEEPIDLE": _KEEPALIVE_IDLE,
-        "TCP_KEEPALIVE": _KEEPALIVE_IDLE,  # macOS's name for the same
-        "TCP_KEEPINTVL": _KEEPALIVE_INTERVAL,
-        "TCP_KEEPCNT": _KEEPALIVE_PROBES,
-        "TCP_USER_TIMEOUT": _USER_TIMEOUT,
-    }
-    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}

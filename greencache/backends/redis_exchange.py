@@ -5,7 +5,9 @@ from typing import Any
 
 from greencache.backends.redis_connection import GuardedConnection
 from greencache.backends.redis_errors import FOREIGN_ERRORS, explain_failure
+from greencache.backends.redis_given_up import end_of
 from greencache.backends.redis_node import RedisNode
+from greencache.backends.redis_protocol import Client
 from greencache.backends.retry import RefusedError
 from greencache.errors import GreencacheError, TierUnavailableError
 from greencache.typing import Seconds
@@ -24,12 +26,28 @@ class Exchange:
         packed: The commands as bytes.
         count: How many they are.
         now: Reads the clock.
+        repeatable: Whether to execute them twice, or late, is as good as once.
     """
 
-    __slots__ = ("_began", "_connection", "_count", "_is_reported", "_limit", "_now", "_packed", "node")
+    __slots__ = (
+        "_began",
+        "_connection",
+        "_count",
+        "_due",
+        "_is_reported",
+        "_limit",
+        "_now",
+        "_packed",
+        "_repeatable",
+        "node",
+    )
 
-    def __init__(self, node: RedisNode, packed: bytes, count: int, now: Callable[[], Seconds]) -> None:
+    def __init__(
+        self, node: RedisNode, packed: bytes, count: int, now: Callable[[], Seconds], *, repeatable: bool
+    ) -> None:
         self.node = node
+        self._repeatable = repeatable
+        self._due: list[Client] = []
         self._packed = packed
         self._count = count
         self._connection: GuardedConnection | None = None
@@ -52,7 +70,9 @@ class Exchange:
         self._limit = self._began + limit
         try:
             self._connection = self.node.pool.acquire(end)
-            self._connection.send(self._packed, min(end, self._limit))
+            deadline = min(end, self._limit)
+            self._due = self.node.given_up.due(self._connection, deadline)
+            self._connection.send(end_of(self._due) + self._packed, deadline)
         except RefusedError:
             raise
         except FOREIGN_ERRORS as error:
@@ -74,11 +94,13 @@ class Exchange:
         connection = self._connection
         assert connection is not None  # noqa: S101 -- it was sent
         try:
-            replies = connection.receive(self._count, min(end, max(self._limit, self._now() + GRACE)))
+            count = len(self._due) + self._count
+            replies = connection.receive(count, min(end, max(self._limit, self._now() + GRACE)))
         except FOREIGN_ERRORS as error:
             fault = self._explain(error)
         else:
-            return replies
+            self.node.given_up.ended(self._due)
+            return replies[len(self._due) :]
         raise fault
 
     def report(self, outage: GreencacheError | None) -> None:
@@ -93,6 +115,8 @@ class Exchange:
         """Give the connection back; a dirty one is not used again."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            if not self._repeatable:
+                self.node.given_up.note(connection)
             self.node.pool.release(connection)
         if not self._is_reported:
             self.node.breaker.release()

@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from greencache.backends.breaker import Breaker, BreakerState
 from greencache.backends.redis_address import RedisAddress
@@ -14,6 +14,8 @@ from greencache.backends.redis_errors import (
     explain_reply,
     is_demoted,
 )
+from greencache.backends.redis_given_up import GivenUpClients, exchange_after
+from greencache.backends.redis_guide import Guide
 from greencache.backends.redis_pool import ConnectionPool
 from greencache.backends.redis_protocol import pack
 from greencache.backends.redis_watch import ServerWatch
@@ -22,23 +24,7 @@ from greencache.clock import Clock
 from greencache.errors import GreencacheError, TierUnavailableError
 from greencache.typing import Seconds
 
-__all__ = ["Guide", "RedisNode"]
-
-
-class Guide(Protocol):
-    """Knows where a server is that may move."""
-
-    def locate(self, deadline: Seconds) -> tuple[str, int]:
-        """Return where to connect now."""
-        ...
-
-    def doubt(self) -> None:
-        """Look again before the next connection."""
-        ...
-
-    def require_primary(self, connection: GuardedConnection, deadline: Seconds) -> None:
-        """Raise unless a new connection leads to the server that is meant."""
-        ...
+__all__ = ["RedisNode"]
 
 
 class RedisNode:
@@ -79,6 +65,7 @@ class RedisNode:
         self._listeners: list[weakref.ref[GuardedConnection]] = []
         self._pool = ConnectionPool(self.new_connection, max_connections, address.label, clock)
         self.watch = ServerWatch(self._pool.renew)
+        self.given_up = GivenUpClients()
         self._timeout = timeout
         self._probe_timeout = min(timeout, probe_timeout)
         self._retry = retry
@@ -244,6 +231,8 @@ class RedisNode:
         try:
             return self._talk(connection, packed, count, min(end, self._now() + limit), repeatable)
         finally:
+            if not repeatable:
+                self.given_up.note(connection)
             self._pool.release(connection)
 
     def _talk(
@@ -268,7 +257,7 @@ class RedisNode:
     ) -> list[Any]:
         was_open = connection.is_connected
         try:
-            return connection.exchange(packed, count, end)
+            return exchange_after(self.given_up, connection, packed, count, end)
         except FOREIGN_ERRORS as error:
             if not (was_open and closed_by_peer(error)):
                 raise
@@ -278,7 +267,7 @@ class RedisNode:
                 raise
         connection.abandon()
         self._doubt()
-        return connection.exchange(packed, count, end)
+        return exchange_after(self.given_up, connection, packed, count, end)
 
     def _explained(self, replies: list[Any]) -> list[Any]:
         explained: list[Any] = []

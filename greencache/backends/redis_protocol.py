@@ -1,16 +1,23 @@
 """Commands become bytes (RESP), one by one or in batches that no server chokes on."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from greencache.errors import InvalidArgumentError
 
-__all__ = ["BATCH_BYTES", "BATCH_COMMANDS", "Argument", "pack", "pack_batches"]
+__all__ = ["BATCH_BYTES", "BATCH_COMMANDS", "Argument", "Client", "pack", "pack_batches"]
 
 Argument: TypeAlias = "str | bytes | int | float"
 
 BATCH_COMMANDS = 1_000
 BATCH_BYTES = 1 << 20
+
+
+class Client(NamedTuple):
+    """A connection as its server knows it: by a number that no other one gets as long as that server runs."""
+
+    server: str
+    number: int
 
 
 def pack(command: Iterable[Any]) -> bytes:

@@ -133,7 +133,7 @@ class Replicas:
         # Its position before and after the values: what is read in between is at least as new as the former
         # and at most as new as the latter, and of the same history if both are.
         packed = POSITION + b"".join(pack((b"GET", name)) for name in names) + POSITION
-        exchange = Exchange(self._node(place), packed, len(names) + 2, self._now)
+        exchange = Exchange(self._node(place), packed, len(names) + 2, self._now, repeatable=True)
         return Inquiry(exchange, names, place, self._reached)
 
     def conclude(self, inquiry: Inquiry, replies: Sequence[Any]) -> Seconds | None:

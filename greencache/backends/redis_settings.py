@@ -8,7 +8,8 @@ from greencache.backends.breaker import Breaker
 from greencache.backends.rate_limit import RateLimit
 from greencache.backends.redis_address import RedisAddress
 from greencache.backends.redis_connection import GuardedConnection, Parser, new_connection, require_parser
-from greencache.backends.redis_node import Guide, RedisNode
+from greencache.backends.redis_guide import Guide
+from greencache.backends.redis_node import RedisNode
 from greencache.backends.retry import RetryPolicy, Sleep
 from greencache.clock import Clock
 from greencache.errors import ConfigurationError

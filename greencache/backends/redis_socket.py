@@ -8,10 +8,15 @@ from typing import Any
 
 from greencache.typing import Seconds
 
-__all__ = ["DeadlineSocket"]
+__all__ = ["DeadlineSocket", "keepalive_options"]
 
 _SLACK: Seconds = 0.02
 """How much later than its deadline a wait may end; spares a system call per wait."""
+_KEEPALIVE_IDLE = 10
+_KEEPALIVE_INTERVAL = 3
+_KEEPALIVE_PROBES = 3
+_USER_TIMEOUT = 10_000
+"""Milliseconds after which the kernel gives up on bytes that nobody acknowledges."""
 
 
 class DeadlineSocket:
@@ -108,3 +113,15 @@ class _SelectPoller:
 
     def poll(self, timeout: int) -> list[socket.socket]:
         return select.select([self._sock], [], [], timeout)[0]
+
+
+def keepalive_options() -> dict[int, int]:
+    """Return the options of a socket that notices when its peer has vanished."""
+    wanted = {
+        "TCP_KEEPIDLE": _KEEPALIVE_IDLE,
+        "TCP_KEEPALIVE": _KEEPALIVE_IDLE,  # macOS's name for the same
+        "TCP_KEEPINTVL": _KEEPALIVE_INTERVAL,
+        "TCP_KEEPCNT": _KEEPALIVE_PROBES,
+        "TCP_USER_TIMEOUT": _USER_TIMEOUT,
+    }
+    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}

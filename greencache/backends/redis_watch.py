@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from greencache.backends.redis_connection import GuardedConnection
-from greencache.backends.redis_protocol import pack
+from greencache.backends.redis_protocol import Client, pack
 from greencache.forks import after_fork_in_child
 
 __all__ = ["OnSuccessor", "OnUnknown", "ServerWatch"]
@@ -21,8 +21,8 @@ OnSuccessor: TypeAlias = Callable[[str], None]
 OnUnknown: TypeAlias = Callable[[str], None]
 """Is told why it cannot be known who answers."""
 
-# Two commands: 6.2 takes one section only. One round trip.
-_WHO = pack(["INFO", "server"]) + pack(["INFO", "replication"])
+# Two of them: 6.2 takes one section only. One round trip.
+_WHO = pack(["INFO", "server"]) + pack(["INFO", "replication"]) + pack(["CLIENT", "ID"])
 _PROCESS = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _HISTORY = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 
@@ -70,8 +70,10 @@ class ServerWatch:
         """
         if not self._subscribers:
             return
-        server, replication = connection.exchange(_WHO, 2, deadline)
+        server, replication, number = connection.exchange(_WHO, 3, deadline)
         process, history = _found(_PROCESS, server), _found(_HISTORY, replication)
+        if process and isinstance(number, int):
+            connection.client = Client(process, number)
         if process or history:
             # The process alone would not do: one that has followed another server for a while, and so has
             # taken its data, may be back in its place.

@@ -7,7 +7,7 @@ runs. The server's clock alone says when a lease or an entry has ended.
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from greencache.backends.breaker import Breaker
 from greencache.backends.postgres import PostgresManager, Row
@@ -23,6 +23,7 @@ from greencache.tiers.border import Border
 from greencache.tiers.postgres_bulk import BulkPut
 from greencache.tiers.postgres_inspection import PostgresInspection
 from greencache.tiers.postgres_leases import PostgresLeases
+from greencache.tiers.postgres_rows import CHUNK, rows_of
 from greencache.tiers.postgres_upkeep import TableUpkeep
 from greencache.typing import CacheTier, Key, Seconds
 from greencache.upkeep import Chore
@@ -31,8 +32,6 @@ __all__ = ["PostgresTier"]
 
 T = TypeVar("T")
 
-_CHUNK = 1_000
-"""Keys in one statement: few enough that no other waits long for its rows."""
 _LONGEST: Seconds = 100 * 365 * 86_400
 """A longer life than this would overflow the server's own arithmetic some day."""
 
@@ -86,6 +85,7 @@ class PostgresTier:
         self._border = border
         self._namespace = namespace
         self.lease_ttl = check_duration("lease_ttl", lease_ttl)
+        self._rows = rows_of(manager, namespace)
         self._leases = PostgresLeases(manager, namespace, self.lease_ttl)
         self._clock = clock
         self._unlogged = unlogged
@@ -248,17 +248,6 @@ class PostgresTier:
         """Give back the connections."""
         self._manager.close()
 
-    def _rows(self, name: str, ttl: Seconds = 0.0, **columns: Sequence[Any]) -> list[Row]:
-        """Run a statement over columns of equal length, a part at a time, and return its rows."""
-        self._manager.ensure_schema()
-        query = self._manager.statement(name)
-        length = len(next(iter(columns.values())))
-        rows: list[Row] = []
-        for start in range(0, length, _CHUNK):
-            part = {column: values[start : start + _CHUNK] for column, values in columns.items()}
-            rows += self._manager.fetch(query, {"namespace": self._namespace, "ttl": ttl, **part})
-        return rows
-
     def _drop(self, keys: Iterable[Key]) -> int:
         removed = self._remove(keys)
         self.counters.drops += removed
@@ -277,7 +266,7 @@ class PostgresTier:
         query = self._manager.statement("entries/match")
         after = ""
         while True:
-            bounds = {"namespace": self._namespace, "like": like, "after": after, "limit": _CHUNK}
+            bounds = {"namespace": self._namespace, "like": like, "after": after, "limit": CHUNK}
             page = [stored for (stored,) in self._manager.fetch(query, bounds)]
             if not page:
                 return

@@ -2,10 +2,12 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from greencache.backends.redis import RedisManager
 from greencache.backends.redis_names import RedisNames
 from greencache.backends.redis_scripts import Left
+from greencache.backends.retry import TransientError
 from greencache.backends.scripts import load_script
 from greencache.tiers.base import StampSeed
 from greencache.tiers.redis_inspection import chunks
@@ -85,12 +87,25 @@ class RedisStamps:
 
     def _create(self, tags: Sequence[str], seeds: Mapping[str, str]) -> dict[str, str]:
         proposed = {tag: seeds.get(tag) or secrets.token_hex(12) for tag in tags}
-        self._manager.execute_many([(*self._set(tag, stamp), b"NX") for tag, stamp in proposed.items()])
+        self._propose([(*self._set(tag, stamp), b"NX") for tag, stamp in proposed.items()])
         # Another process may have been first: what is there now is what all of them will read.
         found = self.find(tags)
         if len(found) < len(proposed):
             found |= self._overwrite([tag for tag in tags if tag not in found])
         return found
+
+    def _propose(self, proposals: Sequence[tuple[Any, ...]]) -> None:
+        now = self._manager.clock.now
+        end = now() + self._manager.deadline
+        try:
+            # Late, it could bring back a stamp that was replaced since, and whose successor was evicted.
+            self._manager.execute_many(proposals, repeatable=False)
+        except TransientError as failure:
+            left = end - now()
+            if not failure.may_have_run or left <= 0:
+                raise
+            # The server ends what was sent before: by then that has run, or never will.
+            self._manager.execute_many(proposals, deadline=left, repeatable=False)
 
     def _overwrite(self, tags: Sequence[str]) -> dict[str, str]:
         """Create stamps where something else is, which no stamp has replaced."""
