@@ -23,6 +23,7 @@ from greencache.backends.redis_routing import Part, Plan
 from greencache.backends.redis_settings import NodeSettings
 from greencache.backends.redis_slots import Place, slot_of
 from greencache.backends.retry import TransientError, retry_after
+from greencache.backends.scripts import Script
 from greencache.errors import GreencacheError
 from greencache.typing import Seconds
 
@@ -101,6 +102,7 @@ class RedisCluster:
         *,
         repeatable: bool,
         waits: bool = True,
+        script: Script | None = None,
     ) -> list[Any]:
         """Return the replies to commands in order; where a node is away, errors among them.
 
@@ -109,13 +111,14 @@ class RedisCluster:
             budget: Seconds for all of them.
             repeatable: Whether to execute them twice is as good as once.
             waits: Whether those on several keys wait until a slot that is being moved has been.
+            script: What all of them run by its digest; a node that does not know it is brought it along.
         """
         end = self._clock.now() + budget
         if (limit := self._settings.limit) is not None:
             commands = limit.admit(commands, self.label)
         if not self.map.slots.places:
             self.map.refresh(end)
-        plans = [Plan(command, self.map.slots.places) for command in commands]
+        plans = [Plan(command, self.map.slots.places, script) for command in commands]
         parts = [part for plan in plans for part in plan.parts]
 
         def attempt() -> None:

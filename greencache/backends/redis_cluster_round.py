@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from greencache.backends.breaker import BreakerState
 from greencache.backends.redis_cluster_map import ClusterMap
-from greencache.backends.redis_errors import concerns_slot, explain_reply, redirect_of
+from greencache.backends.redis_errors import concerns_slot, explain_reply, is_unknown_script, redirect_of
 from greencache.backends.redis_exchange import GRACE, Exchange
 from greencache.backends.redis_node import RedisNode
 from greencache.backends.redis_protocol import BATCH_BYTES, BATCH_COMMANDS, pack
@@ -50,7 +50,8 @@ class ClusterRound:
 
     def run(self, parts: Sequence[Part]) -> list[Part]:
         """Send all once, and return those to be sent at once again, elsewhere; what has failed says why."""
-        queues = [[(place, batch) for batch in _batches(group)] for place, group in self._grouped(parts)]
+        groups = [(place, [*self._loads(place, group), *group]) for place, group in self._grouped(parts)]
+        queues = [[(place, batch) for batch in _batches(group)] for place, group in groups]
         for wave in itertools.zip_longest(*queues):
             self._exchange([item for item in wave if item is not None])
         if self._failed:
@@ -85,6 +86,12 @@ class ClusterRound:
             else:
                 groups.setdefault(place, []).append(part)
         return list(groups.items())
+
+    def _loads(self, place: Place, group: Sequence[Part]) -> list[Part]:
+        """Return what makes a node know the scripts of its parts, which then need no second round."""
+        known = self._map.node(place).scripts
+        wanted = {part.script for part in group if part.script is not None}
+        return [Part.loading(script, place) for script in wanted if script.sha not in known]
 
     def _owner(self, slot: int | None) -> Place | None:
         slots = self._map.slots
@@ -145,6 +152,8 @@ class ClusterRound:
     def _take(self, node: RedisNode, part: Part, reply: Any) -> GreencacheError | None:
         """Take a reply, and return why the whole node is not able to answer, if it says that."""
         if not isinstance(reply, Exception):
+            if part.script is not None:
+                node.scripts.add(part.script.sha)
             part.finish(reply)
             return None
         redirect = redirect_of(reply)
@@ -159,6 +168,11 @@ class ClusterRound:
             return None
         # An error reply: this very command has not run, so to send it again repeats nothing.
         fault = explain_reply(node.address, reply, may_have_run=False)
+        if part.script is not None and is_unknown_script(fault):
+            node.scripts.discard(part.script.sha)
+            part.note_unknown()
+            self._again.append(part)
+            return None
         is_moving = isinstance(fault, MovingSlotError)
         if is_moving and (pieces := part.divide()):
             self._again += pieces

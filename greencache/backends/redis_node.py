@@ -66,6 +66,8 @@ class RedisNode:
         self._pool = ConnectionPool(self.new_connection, max_connections, address.label, clock)
         self.watch = ServerWatch(self._pool.renew)
         self.given_up = GivenUpClients()
+        self.scripts: set[str] = set()
+        """Digests of those that it is known to know, until it says otherwise."""
         self._timeout = timeout
         self._probe_timeout = min(timeout, probe_timeout)
         self._retry = retry

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from greencache.backends.redis_protocol import Argument
 from greencache.backends.redis_slots import Place, slot_of
+from greencache.backends.scripts import Script
 from greencache.errors import GreencacheError, InvalidArgumentError
 
 __all__ = ["Part", "Plan"]
@@ -24,12 +25,31 @@ class Part:
         command: As it is sent.
         slot: Of its keys; `None` if it has none.
         place: Where it must run, whatever the map says.
+        script: What it runs by its digest, or what it loads.
     """
 
-    __slots__ = ("_pieces", "asked_at", "command", "fault", "is_done", "place", "reply", "slot")
+    __slots__ = (
+        "_pieces",
+        "_was_unknown",
+        "asked_at",
+        "command",
+        "fault",
+        "is_done",
+        "place",
+        "reply",
+        "script",
+        "slot",
+    )
 
-    def __init__(self, command: Sequence[Argument], slot: int | None, place: Place | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[Argument],
+        slot: int | None,
+        place: Place | None = None,
+        script: Script | None = None,
+    ) -> None:
         self.command = command
+        self.script = script
         self.slot = slot
         self.place = place
         self.reply: Any = None
@@ -39,10 +59,25 @@ class Part:
         self.asked_at: Place | None = None
         """Where its key is for now, while its slot is being moved."""
         self._pieces: list[Part] = []
+        self._was_unknown = False
 
     def finish(self, reply: Any) -> None:
         """Take the reply, which may be one of our errors."""
         self.reply, self.is_done = reply, True
+
+    @classmethod
+    def loading(cls, script: Script, place: Place) -> "Part":
+        """Return what makes a script known to a node."""
+        return cls(("SCRIPT", "LOAD", script.text), None, place, script)
+
+    def note_unknown(self) -> None:
+        """Note that a node does not know the script: it has restarted, or was told to forget it.
+
+        Said again, it refuses to be brought any, and the command brings the text.
+        """
+        if self._was_unknown and self.script is not None:
+            self.command = ("EVAL", self.script.text, *self.command[2:])
+        self._was_unknown = True
 
     def divide(self) -> "list[Part]":
         """Return a part for each key instead of this one; nothing where that would not be the same.
@@ -78,11 +113,14 @@ class Plan:
     Args:
         command: Its name and arguments.
         places: The primaries, for commands that concern all of them.
+        script: What it runs by its digest.
     """
 
     __slots__ = ("_name", "_order", "parts")
 
-    def __init__(self, command: Sequence[Argument], places: Iterable[Place]) -> None:
+    def __init__(
+        self, command: Sequence[Argument], places: Iterable[Place], script: Script | None = None
+    ) -> None:
         self._name = _name(command)
         self._order: list[list[int]] = []
         self.parts: list[Part]
@@ -91,7 +129,7 @@ class Plan:
         elif self._name == "MGET" or self._name in _SUMMED:
             self.parts = self._split(command)
         else:
-            self.parts = [Part(command, _slot(self._name, command))]
+            self.parts = [Part(command, _slot(self._name, command), script=script)]
 
     @property
     def outcome(self) -> Any:

@@ -31,7 +31,13 @@ class _Servers(Protocol):
     """Run commands, with errors among the replies."""
 
     def execute_many(
-        self, commands: Sequence[Sequence[Argument]], budget: Seconds, *, repeatable: bool, waits: bool
+        self,
+        commands: Sequence[Sequence[Argument]],
+        budget: Seconds,
+        *,
+        repeatable: bool,
+        waits: bool,
+        script: Script | None = None,
     ) -> list[Any]: ...
 
 
@@ -67,12 +73,13 @@ class ScriptRunner:
         """
         end = self._now() + budget
         run = functools.partial(self._servers.execute_many, repeatable=repeatable, waits=apart is None)
-        replies = run([("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls], budget)
+        # In a Cluster each node is brought it apart: a second round for all would wait for those that hang.
+        by_digest = [("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls]
+        replies = run(by_digest, budget, script=script)
         for load in range(_MOST_LOADS):
             unknown = [index for index, reply in enumerate(replies) if is_unknown_script(reply)]
             if not unknown:
                 break
-            # A node of a Cluster that has no slots yet, but gets some, is not among those that load it.
             how = ("EVAL", script.text) if load else ("EVALSHA", script.sha)
             # Nothing of these has run, so to run them now repeats nothing.
             again = [(*how, len(keys), *keys, *args) for keys, args in (calls[index] for index in unknown)]

@@ -16,6 +16,7 @@ from greencache.backends.redis_scan import scan_node
 from greencache.backends.redis_sentinel import Primary, PrimaryFinder
 from greencache.backends.redis_sentinel_news import SentinelNews
 from greencache.backends.redis_settings import NodeSettings
+from greencache.backends.scripts import Script
 from greencache.typing import Seconds
 
 __all__ = ["SingleServer"]
@@ -91,6 +92,7 @@ class SingleServer:
         *,
         repeatable: bool,
         waits: bool = True,  # noqa: ARG002 -- its keys are nowhere else
+        script: Script | None = None,  # noqa: ARG002 -- whoever learns that it is not known has time left
     ) -> list[Any]:
         """Return the replies to commands in order, errors as of `execute` among them."""
         now = self._settings.clock.now

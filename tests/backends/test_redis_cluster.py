@@ -1,5 +1,6 @@
 """RedisManager on a Cluster: each command finds its node, and a node that is away stops no other."""
 
+import secrets
 import threading
 import time
 
@@ -97,6 +98,32 @@ def test_a_script_runs_where_its_keys_are(manager):
     assert results == [[key.encode(), 2] for key in KEYS]
     manager.execute("SCRIPT", "FLUSH")
     assert manager.run_script(ADD, ["key0"], [1]) == [b"key0", 3]
+
+
+def test_the_first_use_of_a_script_needs_no_node_that_hangs(new_manager, servers):
+    """One that takes up all the time there is leaves the others none for a second round."""
+    manager = new_manager(servers.url, timeout=3.0, deadline=3.0)
+    wait_until(lambda: all(is_written(manager, key) for key in KEYS), reason="the Cluster answers in time")
+    hung = servers.primaries[0]
+    others = [key for key in KEYS if servers.slot_owner(key) is not hung]
+    fresh = Script.from_text("fresh", f"-- {secrets.token_hex(8)}\nreturn {{KEYS[1], tonumber(ARGV[1])}}")
+    hung.pause()
+    results = manager.run_script_many(fresh, [([key], [1]) for key in KEYS], partial=True)
+    hung.resume()
+    answers = dict(zip(KEYS, results, strict=True))
+    assert [answers[key] for key in others] == [[key.encode(), 1] for key in others]
+
+
+def test_a_user_who_may_load_no_scripts_runs_them(new_manager, manager, servers):
+    """By their text, as on one server."""
+    for node in servers.nodes:
+        node.execute("ACL", "SETUSER", "modest", "on", ">pw", "~*", "+@all", "-script")
+    modest = new_manager(servers.url, username="modest", password="pw")
+    manager.execute("SCRIPT", "FLUSH")
+    for count in (1, 2):
+        assert modest.run_script_many(ADD, [([key], [1]) for key in KEYS]) == [
+            [key.encode(), count] for key in KEYS
+        ]
 
 
 def test_a_scan_visits_every_primary(manager):
