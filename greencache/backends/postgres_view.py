@@ -62,6 +62,25 @@ class PostgresView:
         """Its name as SQL spells it."""
         self._keys = tuple(keys)
         self._values = tuple(values)
+        self._known_as = name if len(self._parts) > 1 else ""
+
+    def known_as(self, session: PostgresSession | None = None) -> str:
+        """Return schema.view: what the database's records call it, by whichever of its names it is spelled.
+
+        Args:
+            session: A transaction to look it up in; by default one of the pool's.
+
+        Raises:
+            TierUnavailableError: The server does not answer.
+        """
+        if self._known_as:
+            return self._known_as
+        asked = session or self._manager
+        [(schema, is_there)] = asked.fetch(self._manager.statement("views/name"), {"name": self.spelled})
+        name = f"{schema}.{self.name}"
+        if is_there:
+            self._known_as = name
+        return name
 
     # -- reading ---------------------------------------------------------------------------------------
 

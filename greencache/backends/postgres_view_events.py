@@ -29,15 +29,23 @@ class ViewEvents:
     Args:
         manager: Talks to the server, as the owner of the tables.
         view: The view's name, as it is scheduled under.
+        former: Other names of it: what was installed under these goes.
         lock_timeout: Seconds to wait for somebody who uses a table; whoever comes later waits as long.
     """
 
-    def __init__(self, manager: PostgresManager, view: str, *, lock_timeout: Seconds = 5.0) -> None:
+    def __init__(
+        self,
+        manager: PostgresManager,
+        view: str,
+        *,
+        former: Sequence[str] = (),
+        lock_timeout: Seconds = 5.0,
+    ) -> None:
         self._manager = manager
         self._view = view
         self._lock_timeout = lock_timeout
-        # Quoted names are cut off at 63 bytes; a digest is not.
-        self._trigger = f"greencache_wish_{hashlib.sha256(view.encode()).hexdigest()[:16]}"
+        self._trigger = _trigger_of(view)
+        self._former = {_trigger_of(name) for name in former} - {self._trigger}
 
     def install(self, tables: Sequence[str]) -> None:
         """Let these tables, with their partitions, make the view due, and no others; may be done again.
@@ -61,11 +69,11 @@ class ViewEvents:
 
     def _replace(self, session: PostgresSession, tables: Sequence[str]) -> None:
         wanted = {member for table in tables for member in self._members(session, table)}
-        query = self._manager.statement("views/triggers")
-        found = {(schema, table) for schema, table in session.fetch(query, {"name": self._trigger})}
+        for former in sorted(self._former):
+            self._remove(session, former, self._found(session, former))
+        found = self._found(session, self._trigger)
+        self._remove(session, self._trigger, found - wanted)
         trigger = sql.Identifier(self._trigger)
-        for member in sorted(found - wanted):
-            session.execute(plain("drop trigger {} on {}", trigger, sql.Identifier(*member)))
         for member in sorted(wanted - found):
             relation = sql.Identifier(*member)
             session.execute(
@@ -80,6 +88,15 @@ class ViewEvents:
             # Also where session_replication_role is replica, as tools set it that copy tables.
             session.execute(plain("alter table {} enable always trigger {}", relation, trigger))
 
+    def _found(self, session: PostgresSession, trigger: str) -> set[tuple[str, str]]:
+        rows = session.fetch(self._manager.statement("views/triggers"), {"name": trigger})
+        return {(schema, table) for schema, table in rows}
+
+    @staticmethod
+    def _remove(session: PostgresSession, trigger: str, tables: set[tuple[str, str]]) -> None:
+        for table in sorted(tables):
+            session.execute(plain("drop trigger {} on {}", sql.Identifier(trigger), sql.Identifier(*table)))
+
     def _members(self, session: PostgresSession, table: str) -> list[tuple[str, str]]:
         """Return a table, its partitions and its children: a statement may name any of them."""
         spelled = sql.Identifier(*identifier(table, "a table of on")).as_string(None)
@@ -91,3 +108,8 @@ class ViewEvents:
                 f"{table}: got {got}"
             )
         return [(schema, name) for schema, name in rows[0][4]]
+
+
+def _trigger_of(view: str) -> str:
+    # Quoted names are cut off at 63 bytes; a digest is not.
+    return f"greencache_wish_{hashlib.sha256(view.encode()).hexdigest()[:16]}"

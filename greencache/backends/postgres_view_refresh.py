@@ -97,7 +97,7 @@ class ViewRefresher:
         namespace: str,
         readers: Sequence[ViewReader],
         *,
-        dependents: Sequence[str] = (),
+        dependents: Sequence[PostgresView] = (),
         announces: bool = True,
     ) -> None:
         self._manager = manager
@@ -223,22 +223,23 @@ class ViewRefresher:
         return Refresh(is_done=True, changed=count, keys=tuple(keys), patterns=tuple(patterns))
 
     def _tell(self, session: PostgresSession, refresh: Refresh) -> None:
-        names = {"namespace": self._namespace, "view": self._view.name}
-        session.execute(self._manager.statement("views/wish"), {"views": self._dependents})
+        names = {"namespace": self._namespace, "view": self._view.known_as(session)}
+        dependents = [view.known_as(session) for view in self._dependents]
+        session.execute(self._manager.statement("views/wish"), {"views": dependents})
         if self._announces:
             told = {"keys": list(refresh.keys), "patterns": list(refresh.patterns)}
             session.execute(self._manager.statement("views/announce"), {**names, **told})
             session.execute(b"select pg_notify('greencache', '')")
 
     def _begin(self, session: PostgresSession) -> _Beginning:
-        names = {"view": self._view.name, "name": self._view.spelled}
+        names = {"view": self._view.known_as(session), "name": self._view.spelled}
         [row] = session.fetch(self._manager.statement("views/begin"), names)
         return _Beginning(*row)
 
     def _finish(
         self, session: PostgresSession, start: _Beginning, changed: int | None
     ) -> tuple[int, Seconds, bool]:
-        view = {"view": self._view.name}
+        view = {"view": self._view.known_as(session)}
         # What a view beneath was made of counts too; one that nobody knows of has seen nothing for sure.
         snapshots = [start.snapshot, *start.beneath, *(["1:1:"] if start.unknown else [])]
         forgotten = session.execute(self._manager.statement("views/forget"), {**view, "snapshots": snapshots})
@@ -251,7 +252,8 @@ class ViewRefresher:
         return forgotten, seconds, is_bloated
 
     def _note(self, session: PostgresSession, began: Any, seconds: Seconds, changed: int | None) -> None:
-        noted = {"view": self._view.name, "began": began, "seconds": seconds, "changed": changed, "error": ""}
+        figures = {"began": began, "seconds": seconds, "changed": changed, "error": ""}
+        noted = {"view": self._view.known_as(session), **figures}
         session.execute(self._manager.statement("views/history"), noted)
 
     def note_failed(self, error: Exception, pause: Seconds) -> None:
@@ -264,7 +266,7 @@ class ViewRefresher:
         Raises:
             TierUnavailableError: The server did not answer in time.
         """
-        text = {"view": self._view.name, "error": str(error)[:1000]}
+        text = {"view": self._view.known_as(), "error": str(error)[:1000]}
         self._manager.execute(self._manager.statement("views/failed"), {**text, "pause": pause})
         noted = {**text, "began": None, "seconds": None, "changed": None}
         self._manager.execute(self._manager.statement("views/history"), noted)
@@ -279,11 +281,11 @@ class ViewRefresher:
                 return
             # To give room back to the system would lock out readers, those of replicas too.
             session.execute(plain("vacuum (skip_locked, truncate off, analyze) {}", raw(self._view.spelled)))
-            session.execute(self._manager.statement("views/vacuumed"), {"view": self._view.name})
+            session.execute(self._manager.statement("views/vacuumed"), {"view": self._view.known_as(session)})
 
     @property
     def _lock(self) -> str:
-        return _LOCK + self._view.name
+        return _LOCK + self._view.known_as()
 
 
 def _is_indexed(layout: ViewLayout, view: PostgresView) -> bool:

@@ -123,7 +123,7 @@ class ViewTier:
     def drop_many(self, keys: Iterable[Key]) -> int:
         """Stop answering keys until the next refresh, and return how many of them a view would answer."""
         dropped = [
-            (source.spec.name, storage_text(key))
+            (source.view.known_as(), storage_text(key))
             for source, wanted in sorted_by_view(self._sources, keys).items()
             for key, _ in wanted
         ]
@@ -153,7 +153,7 @@ class ViewTier:
         self._drop_like((each for each in self._sources if view in (None, each.spec.name)), _EVERYTHING)
 
     def _drop_like(self, sources: Iterable[ViewSource], pattern: Pattern) -> int:
-        views = sorted({source.spec.name for source in sources})
+        views = sorted({source.view.known_as() for source in sources})
         if views:
             self._record("views/record_pattern", views=views, like=pattern.like(), limit=_MOST_PATTERNS)
         return len(views)

@@ -83,7 +83,7 @@ class ViewInspection:
         """Return the keys that were dropped since the last refresh; `None` where no drop can be recorded."""
         parameters = {
             "namespace": self._namespace,
-            "views": [source.spec.name] * len(keys),
+            "views": [source.view.known_as()] * len(keys),
             "keys": list(map(storage_text, keys)),
         }
         rows = rows_if_installed(self._manager, "views/hides", parameters)

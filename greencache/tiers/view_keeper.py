@@ -1,5 +1,6 @@
 """Creates materialized views and keeps them fresh."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from greencache.backends.postgres import PostgresManager
@@ -49,27 +50,28 @@ class ViewKeeper:
         self._sources = tuple(sources)
         plans = plan_views([source.spec for source in sources])
         self._plans: Mapping[str, ViewPlan] = {plan.name: plan for plan in plans}
-        self._refreshers = {plan.name: self._refresher(plan) for plan in plans}
+        self._views = {source.spec.name: source.view for source in self._sources}
         self.schedule = ViewSchedule(
             manager,
             plans,
+            known_as=lambda view: self._views[view].known_as(),
             refresh=self._refresh_due,
             note_failed=self._note_failed,
             recorder=recorder,
             poll_interval=poll_interval,
         )
 
-    def _refresher(self, plan: ViewPlan) -> ViewRefresher:
-        readers = [
-            ViewReader(source.view, source.spec.key_of, source.spec.pattern)
-            for source in self._sources
-            if source.spec.name == plan.name
-        ]
+    def _refresher(self, view: str) -> ViewRefresher:
+        """Return what refreshes a view for all that read it, by whichever of its names they do."""
+        sources = self._of(view)
+        dependents = {
+            name: self._views[name] for source in sources for name in self._plans[source.spec.name].dependents
+        }
         return ViewRefresher(
             self._manager,
             self._namespace,
-            readers,
-            dependents=plan.dependents,
+            [ViewReader(source.view, source.spec.key_of, source.spec.pattern) for source in sources],
+            dependents=list(dependents.values()),
             announces=self._announces,
         )
 
@@ -86,14 +88,17 @@ class ViewKeeper:
             TierUnavailableError: The server did not answer in time.
         """
         self._manager.ensure_schema()
+        self._require_agreement()
         for plan in self._plans.values():
+            known_as = self._views[plan.name].known_as()
             if plan.query is not None:
                 self.create(plan.name, plan.query, _CREATION_TIME)
             if plan.tables:
-                ViewEvents(self._manager, plan.name).install(plan.tables)
+                former = [known_as.rpartition(".")[2], *(source.spec.name for source in self._of(plan.name))]
+                ViewEvents(self._manager, known_as, former=former).install(plan.tables)
             if self._announces:
                 patterns = [source.spec.pattern for source in self._of(plan.name)]
-                names = {"view": plan.name, "namespace": self._namespace, "patterns": patterns}
+                names = {"view": known_as, "namespace": self._namespace, "patterns": patterns}
                 self._manager.execute(self._manager.statement("views/register"), names)
 
     def create(self, view: str, query: str, timeout: Seconds) -> bool:
@@ -115,21 +120,33 @@ class ViewKeeper:
             # One that was never filled is: any other problem would be the same afterwards.
             if layout.problem and (layout.is_populated or not layout.types):
                 raise TierUnavailableError(layout.problem)
-        refresh = self._refreshers[view].refresh(
+        refresh = self._refresher(view).refresh(
             concurrently=True, timeout=policy.timeout, lock_timeout=policy.lock_timeout, last=last
         )
         self._look_again(view)
         return refresh
 
     def _note_failed(self, view: str, error: Exception, pause: Seconds) -> None:
-        self._refreshers[view].note_failed(error, pause)
+        self._refresher(view).note_failed(error, pause)
 
     def _look_again(self, view: str) -> None:
         for source in self._of(view):
             source.look_again()
 
     def _of(self, view: str) -> list[ViewSource]:
-        return [source for source in self._sources if source.spec.name == view]
+        """Return how a view is read, by whichever of its names."""
+        name = self._views[view].known_as()
+        return [source for source in self._sources if source.view.known_as() == name]
+
+    def _require_agreement(self) -> None:
+        """Refuse specs that contradict each other where the database knows that they are of one view."""
+        names = {spelled: view.known_as() for spelled, view in self._views.items()}
+        plan_views(
+            [
+                dataclasses.replace(spec, name=names[spec.name], after=[names[each] for each in spec.after])
+                for spec in (source.spec for source in self._sources)
+            ]
+        )
 
     def check_known(self, view: str) -> None:
         """Refuse the name of a view that is none of the cache's.
@@ -137,9 +154,9 @@ class ViewKeeper:
         Raises:
             InvalidArgumentError: It is not.
         """
-        if view not in self._refreshers:
+        if view not in self._views:
             raise InvalidArgumentError(f"expected view as one of {list(self.views)}, got {view!r}")
 
     def _known(self, view: str) -> ViewRefresher:
         self.check_known(view)
-        return self._refreshers[view]
+        return self._refresher(view)

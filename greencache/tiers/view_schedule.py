@@ -27,6 +27,7 @@ class ViewSchedule:
     Args:
         manager: Talks to the server.
         plans: The views, each after those that it is made of.
+        known_as: Returns what the database calls a view: one that is spelled in two ways is refreshed once.
         refresh: Refreshes a view by its name, by a policy, unless it was since; the last argument says since
             when, exactly as the database does.
         note_failed: Writes into the database that an attempt has failed, and for how many seconds nobody is
@@ -42,6 +43,7 @@ class ViewSchedule:
         manager: PostgresManager,
         plans: Sequence[ViewPlan],
         *,
+        known_as: Callable[[str], str],
         refresh: Callable[[str, RefreshPolicy, str | None], Refresh],
         note_failed: Callable[[str, Exception, Seconds], None],
         recorder: Recorder,
@@ -49,6 +51,7 @@ class ViewSchedule:
     ) -> None:
         self._manager = manager
         self._policies = {plan.name: plan.refresh for plan in plans if plan.refresh is not None}
+        self._known_as = known_as
         self._refresh = refresh
         self._note_failed = note_failed
         self._recorder = recorder
@@ -98,13 +101,16 @@ class ViewSchedule:
             self._recorder.record(Event(EventKind.REFRESH_FAILED, CacheTier.L4, detail=detail))
 
     def _records(self, views: list[str]) -> dict[str, ViewRecord]:
-        rows = self._manager.fetch(self._manager.statement("views/schedule"), {"views": views})
-        return {
-            view: ViewRecord(
+        names = {view: self._known_as(view) for view in views}
+        wanted = {"views": sorted(set(names.values()))}
+        rows = self._manager.fetch(self._manager.statement("views/schedule"), wanted)
+        records = {
+            name: ViewRecord(
                 last=last, began=began, now=now, wished=wished, retry_in=retry_in, failures=failures
             )
-            for view, last, began, now, wished, retry_in, failures in rows
+            for name, last, began, now, wished, retry_in, failures in rows
         }
+        return {view: records[name] for view, name in names.items()}
 
     @staticmethod
     def _spread(pause: Seconds) -> Seconds:

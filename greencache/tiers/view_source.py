@@ -129,7 +129,7 @@ class ViewSource:
         """
         self.look_again()
         self.layout()
-        names = {"view": self.spec.name, "namespace": self._namespace, "name": self.view.spelled}
+        names = {"view": self.view.known_as(), "namespace": self._namespace, "name": self.view.spelled}
         [row] = self._manager.fetch(self._manager.statement("views/status"), names)
         *columns, oldest = row
         state = ViewState(self._problem, *columns)
@@ -205,7 +205,7 @@ class ViewSource:
                 query,
                 {
                     "namespace": self._namespace,
-                    "view": self.spec.name,
+                    "view": self.view.known_as(),
                     "keys": [storage_text(key) for key in wanted],
                     **params,
                 },

@@ -112,8 +112,8 @@ def test_two_fleets_refresh_once(facts, figure, is_long):
     for _ in range(changes):
         facts.change()
         wait_until(lambda: facts.ask(waiting) == 0, deadline=60, reason="the view is refreshed")
-    by_change = facts.database.execute(HISTORY, ["by_change", started]).fetchall()
-    begun = [began for began, _ in facts.database.execute(HISTORY, ["by_time", started])]
+    by_change = facts.database.execute(HISTORY, ["public.by_change", started]).fetchall()
+    begun = [began for began, _ in facts.database.execute(HISTORY, ["public.by_time", started])]
     early = [b - a for a, b in itertools.pairwise(begun) if (b - a).total_seconds() < INTERVAL]
     processes = f"of {2 * count} processes"
     figure(87, f"refreshes {processes}", len(by_change) + len(begun))
@@ -249,7 +249,7 @@ def test_a_refresh_that_waits_for_a_lock_is_in_nobodys_way(facts, figure):
         facts.change()
         failed = "select count(*) from greencache.view_refreshes where failures > 0"
         worst, reads = longest(cache, keys, lambda: facts.ask(failed) == 1)
-        error = facts.ask("select error from greencache.view_refreshes where view = 'fact_view'")
+        error = facts.ask("select error from greencache.view_refreshes where view = 'public.fact_view'")
         assert "lock timeout" in error
     figure(86, "longest read meanwhile", worst, "ms", "<= 1000", reads=reads)
     wait_until(lambda: cache.get("fact:1") == 1, deadline=60, reason="it is refreshed when the lock is free")

@@ -8,6 +8,7 @@ from psycopg import sql
 
 from greencache import CacheManager, RefreshPolicy, ViewSpec
 from greencache.backends.postgres import PostgresManager
+from greencache.backends.postgres_view import PostgresView
 from greencache.backends.postgres_view_refresh import _MOST_KEYS
 from greencache.clock import SystemClock
 from greencache.entry import Entry
@@ -169,7 +170,7 @@ def test_every_refresh_is_on_record(make_tier, database):
     assert second[1] > 0
     database.execute(
         "insert into greencache.view_history (view, began)"
-        " select 'factor', now() from generate_series(1, 200)"
+        " select 'public.factor', now() from generate_series(1, 200)"
     )
     tier.refresh("factor")
     assert database.execute("select count(*) from greencache.view_history").fetchone() == (100,)
@@ -303,7 +304,7 @@ def test_a_view_is_as_old_as_what_it_is_made_of(make_tier, database):
     tier = make_tier(upper, FACTOR, odd)
     assert set(values(tier, "upper:AT", "odd:1")) == {"upper:AT"}
     database.execute(
-        "update greencache.view_refreshes set as_of = as_of - interval '61 s' where view = 'factor'"
+        "update greencache.view_refreshes set as_of = as_of - interval '61 s' where view = 'public.factor'"
     )
     tier.refresh("upper")
     assert values(tier, "upper:AT") == {}
@@ -371,7 +372,7 @@ def test_each_kind_of_change_makes_a_view_due(make_tier, database, statement):
         database.execute(statement)
     assert wishes(database) == set()
     database.execute(statement)
-    assert wishes(database) == {"factor"}
+    assert wishes(database) == {"public.factor"}
 
 
 def test_many_changes_make_one_refresh(make_tier, database):
@@ -401,7 +402,7 @@ def test_a_change_that_is_open_while_the_view_is_refreshed_makes_it_due_again(
         [chore] = tier.chores
         chore.attempt()
         assert values(tier, "factor:AT:2020", "factor:DE:2020") == {"factor:AT:2020": 1, "factor:DE:2020": 8}
-    assert wishes(database) == {"factor"}
+    assert wishes(database) == {"public.factor"}
     chore.attempt()
     assert values(tier, "factor:AT:2020") == {"factor:AT:2020": 7}
 
@@ -418,7 +419,7 @@ def test_partitions_make_a_view_due_too_and_no_writer_waits_for_another(make_tie
     with psycopg.connect(postgres_url, options="-c search_path=public -c lock_timeout=5000") as writer:
         writer.execute("insert into one values (1, 1)")
         database.execute("insert into parts values (1, 2)")
-        assert wishes(database) == {"of_parts"}
+        assert wishes(database) == {"public.of_parts"}
     assert database.execute("select count(*) from greencache.view_wishes").fetchone() == (2,)
 
 
@@ -433,7 +434,7 @@ def test_tables_that_are_no_longer_declared_make_nothing_due(make_tier, database
     database.execute("insert into extra values (1)")
     assert wishes(database) == set()
     database.execute("delete from source")
-    assert wishes(database) == {"factor"}
+    assert wishes(database) == {"public.factor"}
 
 
 @pytest.mark.parametrize(
@@ -465,6 +466,77 @@ def test_a_view_makes_those_due_that_are_made_of_it(make_tier, database):
     assert wishes(database) == set()
 
 
+# -- names ---------------------------------------------------------------------------------------------
+
+
+def spelled(name, template="factor:{region}:{year}", **options):
+    """Return a spec of the view, which is called by one of its names."""
+    return ViewSpec(name=name, template=template, value="amount", query=QUERY, **options)
+
+
+def test_a_view_is_one_however_processes_spell_it(make_tier, database):
+    """What one drops, hides it from the other; what one refreshes, the other need not."""
+    due = RefreshPolicy(on=["source"])
+    short, whole = make_tier(spelled("factor", refresh=due)), make_tier(spelled("public.factor", refresh=due))
+    short.drop_many(["factor:AT:2020"])
+    assert values(whole, "factor:AT:2020", "factor:DE:2020") == {"factor:DE:2020": 2}
+    database.execute("update source set amount = 5 where region = 'AT'")
+    assert wishes(database) == {"public.factor"}
+    query = "select count(*) from greencache.view_history"
+    [before] = database.execute(query).fetchone()
+    for tier in (short, whole):
+        tier.chores[0].attempt()
+        assert values(tier, "factor:AT:2020") == {"factor:AT:2020": 5}
+    assert database.execute(query).fetchone() == (before + 1,)
+    triggers = "select count(*) from pg_trigger where tgrelid = 'source'::regclass and not tgisinternal"
+    assert database.execute(triggers).fetchone() == (1,)
+
+
+def test_a_view_that_one_cache_spells_in_two_ways_is_refreshed_once_for_both(make_tier, database):
+    """Each of those that read it is told its own keys."""
+    due = RefreshPolicy(on=["source"])
+    tier = make_tier(
+        spelled("factor", refresh=due), spelled("public.factor", "whole:{region}:{year}", refresh=due)
+    )
+    database.execute("delete from greencache.outbox")
+    database.execute("update source set amount = 5 where region = 'AT'")
+    query = "select count(*) from greencache.view_history"
+    [before] = database.execute(query).fetchone()
+    [chore] = tier.chores
+    chore.attempt()
+    assert database.execute(query).fetchone() == (before + 1,)
+    assert told(database) == ({"factor:AT:2020", "whole:AT:2020"}, set())
+    found = {"factor:AT:2020": 5, "whole:AT:2020": 5}
+    assert values(tier, *found) == found
+
+
+def test_two_spellings_that_contradict_each_other_are_refused(make_tier):
+    """As soon as the database says that they are of one view."""
+    with pytest.raises(ConfigurationError, match="several that differ"):
+        make_tier(
+            spelled("factor", refresh=RefreshPolicy(every=60)),
+            spelled("public.factor", "whole:{region}:{year}", refresh=RefreshPolicy(every=90)),
+        )
+
+
+def test_what_was_noted_under_a_short_name_counts(make_tier, database, monkeypatch):
+    """Drops, readers, wishes and triggers of who knew views by their bare names."""
+    with monkeypatch.context() as former:
+        former.setattr(PostgresView, "known_as", lambda view, _session=None: view.name)
+        tier = make_tier(on_change())
+        tier.drop_many(["factor:AT:2020"])
+        database.execute("update source set amount = 5 where region = 'AT'")
+        assert wishes(database) == {"factor"}
+    database.execute("delete from greencache.migrations where name like '0007%'")
+    tier = make_tier(on_change())
+    assert values(tier, "factor:AT:2020", "factor:DE:2020") == {"factor:DE:2020": 2}
+    assert wishes(database) == {"public.factor"}
+    tier.chores[0].attempt()
+    assert values(tier, "factor:AT:2020") == {"factor:AT:2020": 5}
+    database.execute("update source set amount = 6 where region = 'AT'")
+    assert wishes(database) == {"public.factor"}
+
+
 def test_who_looked_before_another_has_refreshed_does_nothing(make_tier, database):
     """With the lock in hand it looks once more; else each process of a fleet would refresh in its turn."""
     policy = RefreshPolicy(on=["source"])
@@ -482,7 +554,7 @@ def test_who_finds_the_lock_taken_does_nothing(make_tier, postgres_url):
     """Another process is refreshing; nobody waits for it."""
     tier = make_tier()
     with psycopg.connect(postgres_url) as holder:
-        holder.execute("select pg_advisory_xact_lock(hashtextextended('greencache view factor', 0))")
+        holder.execute("select pg_advisory_xact_lock(hashtextextended('greencache view public.factor', 0))")
         assert tier.refresh("factor").is_done is False
     assert tier.refresh("factor").is_done is True
 
