@@ -49,7 +49,7 @@ class L1:
         """Return the entries that are hit most, or take most, the first first; changes nothing.
 
         Hits are counted where that was asked for (`l1.count_hits` in the configuration, `count_hits` of
-        `MemoryTier`), since it makes each hit slower. Else entries are told apart by up to three hits, those
+        `MemoryTier`), since it makes each hit slower. Else entries are told apart by up to 31 hits, those
         that the eviction policy has not looked at yet.
 
         Args:

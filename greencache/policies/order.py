@@ -3,10 +3,12 @@
 from collections.abc import Hashable, Iterator
 from typing import Final, Protocol
 
-__all__ = ["MOST_MARKS", "Mark", "Marked", "Order"]
+__all__ = ["MOST_MARKS", "MOST_ROUNDS", "Mark", "Marked", "Order"]
 
-MOST_MARKS: Final = 3
-"""Hits beyond this count tell a policy nothing more, so that a hit on a popular entry writes nothing."""
+MOST_MARKS: Final = 31
+"""Hits beyond this count are not marked, so that a hit on a popular entry writes nothing."""
+MOST_ROUNDS: Final = 3
+"""So many times a policy spares an entry, however many hits it has: more would keep what was popular once."""
 
 
 class Marked(Protocol):

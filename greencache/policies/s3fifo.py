@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from greencache.policies.ghosts import GhostQueue, Ghosts, GhostTable
-from greencache.policies.order import MOST_MARKS, Marked
+from greencache.policies.order import MOST_ROUNDS, Marked
 from greencache.policies.queues import KeyQueue, QueuedOrder
 
 __all__ = ["S3FIFOOrder"]
@@ -96,14 +96,14 @@ class S3FIFOOrder(QueuedOrder):
     def _oldest_unmarked(self) -> Hashable:
         """Bring a key without marks to the front of the main queue, which is not empty, and return it."""
         main, items = self._main, self._items
-        patience = MOST_MARKS * len(main.weights)
+        patience = MOST_ROUNDS * len(main.weights)
         while True:
             key = main.oldest()
             marked = items[key].marked
             # A round takes one mark away, so three end this, unless readers on other cores set marks as fast.
             if not marked or not patience:
                 return key
-            self._set_marks(key, min(marked, MOST_MARKS) - 1)
+            self._set_marks(key, min(marked, MOST_ROUNDS) - 1)
             patience -= 1
             main.turn()
 

@@ -22,8 +22,8 @@ class TopEntry:
     Args:
         key: Its key.
         hits: How often its key was hit; forgotten some time after the key has left L1. If L1 does not count
-            hits, those that the eviction policy has not looked at yet, up to three: that tells what is read
-            from what is not.
+            hits, those that the eviction policy has not looked at yet, up to 31: in an L1 that evicts, that
+            tells what is read from what is not.
         size: About how many bytes it takes.
         fresh_for: Seconds for which it is fresh, negative if it is not; `None` for ever.
         is_pinned: Whether it is kept from being evicted.

@@ -42,14 +42,14 @@ def test_hits_are_counted_where_that_was_asked_for():
     assert [(row.key, row.hits) for row in cache.l1.top(5)] == [("b", 100), ("a", 8), ("c", 1)]
 
 
-def test_without_counting_the_read_are_told_from_the_unread():
-    """By the marks of the eviction policy, which end at three."""
+def test_without_counting_entries_are_told_apart_by_their_marks():
+    """Those that the eviction policy will look at, which end at 31."""
     cache = CacheManager()
-    cache.mset({"a": 1, "b": 2, "c": 3})
-    for _ in range(100):
-        cache.get("b")
-    cache.get("a")
-    assert [(row.key, row.hits) for row in cache.l1.top()] == [("b", 3), ("a", 1), ("c", 0)]
+    cache.mset(dict.fromkeys("abcd", 1))
+    for key, hits in {"a": 1, "b": 5, "c": 10, "d": 100}.items():
+        for _ in range(hits):
+            cache.get(key)
+    assert [(row.key, row.hits) for row in cache.l1.top(3)] == [("d", 31), ("c", 10), ("b", 5)]
 
 
 def test_asking_changes_nothing():
