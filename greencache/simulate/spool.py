@@ -134,9 +134,12 @@ class Spool:
     def _measure(self, numbered: "array[int]", told: Sequence[int | None]) -> None:
         sizes = self.sizes
         sizes.extend([-1] * (len(self.counts) - len(sizes)))
-        for number, size in zip(numbered, told, strict=True):
-            if size is not None and sizes[number] < 0:
-                sizes[number] = size
+        try:
+            for number, size in zip(numbered, told, strict=True):
+                if size is not None and sizes[number] < 0:
+                    sizes[number] = size
+        except (OverflowError, TypeError) as error:
+            raise TraceError(f"expected bytes as the size of each value, got {size!r}: {error}") from None
 
     def _moments(self, start: int, times: Sequence[Seconds | None]) -> "array[float]":
         if None not in times:

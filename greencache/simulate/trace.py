@@ -55,8 +55,8 @@ def read_trace(path: pathlib.Path) -> Iterator[Request]:
     """
     number = 0
     try:
-        with _opened(path) as binary, io.TextIOWrapper(binary, encoding="utf-8", newline="") as text:
-            first = text.readline()
+        with _opened(path) as binary, io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as text:
+            first = _first_line(text)
             parse = _json_lines if first.startswith("{") else _csv_lines
             for request in parse(first, text):
                 yield request
@@ -72,6 +72,21 @@ def read_trace(path: pathlib.Path) -> Iterator[Request]:
         raise TraceError(f"{path}: after {number:,} requests comes what cannot be read: {reason}") from None
 
 
+def _columns_named(line: str) -> list[str]:
+    """Return the names of columns, if a line names the key's; else nothing."""
+    names = [name.strip().lower() for name in line.lstrip("# ").split(",")]
+    return names if "key" in names else []
+
+
+def _first_line(lines: io.TextIOWrapper) -> str:
+    """Return the first line that is neither empty nor a remark."""
+    for line in iter(lines.readline, ""):
+        # "#spring" may be a key; with a blank after the sign it is a remark.
+        if not line.isspace() and (not line.startswith("# ") or _columns_named(line)):
+            return line
+    return ""
+
+
 def _json_lines(first: str, rest: Iterable[str]) -> Iterator[Request]:
     header = json.loads(first)
     if header.get(FORMAT) != 1:
@@ -84,19 +99,19 @@ def _json_lines(first: str, rest: Iterable[str]) -> Iterator[Request]:
 
 
 def _csv_lines(first: str, rest: Iterable[str]) -> Iterator[Request]:
-    named = [name.strip() for name in first.lstrip("# ").rstrip("\r\n").split(",")]
-    is_header = named[0] == "key"
-    columns: Sequence[str] = named if is_header else _COLUMNS[: len(named)]
+    named = _columns_named(first)
+    columns: Sequence[str] = named or _COLUMNS[: first.count(",") + 1]
     if unknown := set(columns) - set(_COLUMNS):
         raise ValueError(f"expected columns out of {', '.join(_COLUMNS)}, got {', '.join(sorted(unknown))}")
-    lines = rest if is_header else itertools.chain([first] if first else [], rest)
+    lines = rest if named else itertools.chain([first] if first else [], rest)
     if tuple(columns) == ("key",):
         # The whole line is the key, commas and quotation marks included.
         for line in lines:
-            yield Request(line.rstrip("\r\n"))
+            if key := line.rstrip("\r\n"):
+                yield Request(key)
         return
     places = [columns.index(name) if name in columns else None for name in _COLUMNS]
-    yield from map(_row_parser(places), csv.reader(lines))
+    yield from map(_row_parser(places), filter(None, csv.reader(lines)))
 
 
 def _row_parser(places: Sequence[int | None]) -> Callable[[list[str]], Request]:

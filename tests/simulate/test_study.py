@@ -138,6 +138,13 @@ def test_what_a_trace_does_not_tell_is_asked_for(requests, options, reason):
         simulate(requests, **options)
 
 
+@pytest.mark.parametrize("size", [10**20, "many"])
+def test_a_size_that_is_none_is_refused(size):
+    """Also where a trace that was not read from CSV has it."""
+    with pytest.raises(TraceError, match="size"):
+        simulate([Request("a", size)])
+
+
 def test_without_sizes_parts_of_everything_are_tried(requests):
     """From one percent to a half."""
     found = simulate(requests, policies=["lru"])

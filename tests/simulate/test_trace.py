@@ -23,11 +23,21 @@ def test_columns_without_names_are_key_size_and_ttl(tmp_path):
     assert read(tmp_path, "a,5,1.5\nb,,\n") == [Request("a", 5, 1.5), Request("b")]
 
 
-@pytest.mark.parametrize("first", ["# time,key,size", "time,key,size", "#time, key, size\r"])
+@pytest.mark.parametrize(
+    "first",
+    ["# time,key,size", "time,key,size", "#time, key, size\r", "Time,Key,Size", "\ufefftime,key,size"],
+)
 def test_the_first_line_may_name_the_columns(tmp_path, first):
-    """In any order, with or without a number sign."""
-    first = first.replace("time,key", "key,time").replace("time, key", "key, time")
-    assert read(tmp_path, f"{first}\na,0.5,9\n") == [Request("a", 9, None, 0.5)]
+    """In any order, with or without a number sign, in capitals, after the mark that spreadsheets write."""
+    assert read(tmp_path, f"{first}\n0.5,a,9\n") == [Request("a", 9, None, 0.5)]
+
+
+@pytest.mark.parametrize("text", ["a,5\n\nb,7\n\n", "# of a Tuesday\n# and more\na,5\nb,7\n", "\na,5\nb,7"])
+def test_empty_lines_and_remarks_before_the_first_request_are_passed_over(tmp_path, text):
+    """Neither is a request."""
+    assert read(tmp_path, text) == [Request("a", 5), Request("b", 7)]
+    assert read(tmp_path, text.replace(",5", "").replace(",7", "")) == [Request("a"), Request("b")]
+    assert read(tmp_path, "#spring\n#autumn\n") == [Request("#spring"), Request("#autumn")]
 
 
 def test_minus_one_is_not_known(tmp_path):
