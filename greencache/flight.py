@@ -8,13 +8,16 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import Future
-from typing import Any
+from concurrent.futures import Future, InvalidStateError
+from typing import Any, TypeAlias
 
 from greencache.forks import after_fork_in_child
 from greencache.typing import Key, Seconds
 
 __all__ = ["Flight", "FlightTable"]
+
+_Outcome: TypeAlias = tuple[Any, BaseException | None]
+"""What a leader has found, and what it has raised."""
 
 
 class Flight:
@@ -22,12 +25,25 @@ class Flight:
 
     Args:
         owner: The identity of the thread, or greenlet, that began it.
+        table: Where it lands.
     """
 
-    __slots__ = ("_future", "began", "ended_by", "is_shared", "is_urgent", "meanwhile", "on_urgent", "owner")
+    __slots__ = (
+        "_future",
+        "_outcome",
+        "_table",
+        "began",
+        "ended_by",
+        "is_shared",
+        "is_urgent",
+        "meanwhile",
+        "on_urgent",
+        "owner",
+    )
 
-    def __init__(self, owner: int) -> None:
+    def __init__(self, owner: int, table: "FlightTable") -> None:
         self.owner = owner
+        self._table = table
         self.began = time.monotonic()
         """When, for whoever asks what it is waiting for."""
         self.meanwhile: Any = None
@@ -40,12 +56,36 @@ class Flight:
         """Whether one waits for it that keeps others waiting."""
         self.on_urgent: Callable[[], object] | None = None
         """Is called when it becomes urgent, on the thread of whoever waits."""
-        self._future: Future[Any] = Future()
+        self._future: Future[Any] | None = None
+        self._outcome: _Outcome | None = None
+
+    @property
+    def has_landed(self) -> bool:
+        """Whether its leader has found something, or failed."""
+        return self._outcome is not None
 
     @property
     def future(self) -> "Future[Any]":
-        """What the leader will find."""
-        return self._future
+        """What the leader will find. Made for who asks first: most flights have nobody who waits for them."""
+        # The table's lock as it is now, since a fork replaces it. Under it, who lands either finds the future
+        # here, or has left what is found for this.
+        with self._table.lock:
+            if self._future is None:
+                self._future = Future()
+                if self._outcome is not None:
+                    _hand(self._outcome, self._future)
+            return self._future
+
+    def land(self, found: Any, error: BaseException | None) -> None:
+        """Hand an outcome to all who wait. The table does so, once, after it has forgotten the flight."""
+        outcome = (found, error)
+        with self._table.lock:
+            if self._outcome is not None:
+                raise InvalidStateError("a flight lands once")
+            self._outcome = outcome
+            future = self._future
+        if future is not None:
+            _hand(outcome, future)
 
     def urge(self) -> None:
         """Say that one waits for it that keeps others waiting."""
@@ -66,10 +106,10 @@ class Flight:
         """
         if not is_own:
             # Says whether it is shared before it lands, so that is known once the wait is over.
-            self._future.exception(timeout)
+            self.future.exception(timeout)
             if not self.is_shared:
                 return None
-        return self._future.result(timeout)
+        return self.future.result(timeout)
 
 
 class FlightTable:
@@ -81,7 +121,8 @@ class FlightTable:
 
     def _forget(self) -> None:
         # In a forked child no leader of the parent is alive, and its lock may be held by nobody.
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        """Guards the table, and what its flights have found."""
         self._flights: dict[Key, Flight] = {}
 
     def __len__(self) -> int:
@@ -97,7 +138,7 @@ class FlightTable:
             inside: The flights that the caller is itself a part of, and so cannot wait for.
             hung_before: Who began before this moment of `time.monotonic` is no longer joined.
         """
-        with self._lock:
+        with self.lock:
             flight = self._flights.get(key)
             is_own = flight in inside
             is_free = flight is None or (flight.began < hung_before and not is_own)
@@ -105,7 +146,7 @@ class FlightTable:
                 return flight, False
             # A leader that comes here again, from within its own loader, loads for itself: nobody else
             # joins this inner flight, since the outer one keeps its place in the table.
-            inner = Flight(threading.get_ident())
+            inner = Flight(threading.get_ident(), self)
             if is_free:
                 self._flights[key] = inner
             return inner, True
@@ -117,15 +158,15 @@ class FlightTable:
     def land(self, key: Key, flight: Flight, found: Any) -> None:
         """Hand what was found to all who wait, and end the flight."""
         self._remove(key, flight)
-        flight.future.set_result(found)
+        flight.land(found, None)
 
     def crash(self, key: Key, flight: Flight, error: BaseException) -> None:
         """Hand an error to all who wait, and end the flight."""
         self._remove(key, flight)
-        flight.future.set_exception(error)
+        flight.land(None, error)
 
     def _remove(self, key: Key, flight: Flight) -> None:
-        with self._lock:
+        with self.lock:
             # A detached flight no longer has its place; another may have taken it.
             if self._flights.get(key) is flight:
                 del self._flights[key]
@@ -135,7 +176,7 @@ class FlightTable:
 
         Who has joined already asked before now and may still get it.
         """
-        with self._lock:
+        with self.lock:
             for key in keys:
                 self._flights.pop(key, None)
 
@@ -145,8 +186,16 @@ class FlightTable:
 
     def detach_where(self, matches: Callable[[Key], bool]) -> None:
         """Let nobody else join the flights whose keys match."""
-        with self._lock:
+        with self.lock:
             flying = list(self._flights)
         # The caller's predicate runs outside the lock. A flight that begins meanwhile began after the
         # drop that this call belongs to.
         self.detach([key for key in flying if matches(key)])
+
+
+def _hand(outcome: _Outcome, future: "Future[Any]") -> None:
+    found, error = outcome
+    if error is None:
+        future.set_result(found)
+    else:
+        future.set_exception(error)

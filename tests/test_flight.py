@@ -2,6 +2,7 @@
 
 import os
 import threading
+from concurrent.futures import InvalidStateError
 
 import pytest
 
@@ -87,8 +88,31 @@ def test_a_forked_child_waits_for_no_leader_of_its_parent():
     """No thread of the parent lives in the child, and its lock may be held by one of them."""
     table = FlightTable()
     table.join("k")
-    with table._lock:
+    with table.lock:
         child = os.fork()
         if child == 0:
             os._exit(0 if table.join("k")[1] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_who_asks_after_the_landing_has_what_was_found():
+    """The future is made for who asks first, before the landing or after it."""
+    table = FlightTable()
+    flight, _ = table.join("k")
+    table.land("k", flight, 1)
+    assert flight.has_landed
+    assert flight.wait(0) == flight.wait(0, is_own=False) == 1
+    failed, _ = table.join("k")
+    table.crash("k", failed, LookupError("gone"))
+    with pytest.raises(LookupError, match="gone"):
+        failed.wait(0)
+
+
+def test_a_flight_lands_once():
+    """A second outcome would reach only those who ask late."""
+    table = FlightTable()
+    flight, _ = table.join("k")
+    table.land("k", flight, 1)
+    with pytest.raises(InvalidStateError):
+        table.land("k", flight, 2)
+    assert flight.wait(0) == 1

@@ -97,7 +97,7 @@ class AsyncReader:
         def land() -> None:
             # Those that have not landed: the task was cancelled, perhaps before its first step, which is no
             # reason to end those that wait for them.
-            self._reader.land({key: flight for key, flight in led.items() if not flight.future.done()}, {})
+            self._reader.land({key: flight for key, flight in led.items() if not flight.has_landed}, {})
 
         return self._tasks.begin(self._lead(led, steps, loader), land)
 
@@ -144,11 +144,11 @@ class AsyncReader:
 
     async def _wait(self, flight: Flight, deadline: Seconds, *, is_own: bool) -> tuple[Entry | None, bool]:
         """Return what a flight has found, and whether it has landed."""
-        if not flight.future.done():
+        if not flight.has_landed:
             # Not `asyncio.wrap_future`: cancelling that cancels the future, which others wait for.
             bell = Bell()
             flight.future.add_done_callback(bell.ring)
             left = None if deadline == math.inf else max(0.0, deadline - self._reader.leader.now())
-            if not await bell.heard(left) and not flight.future.done():
+            if not await bell.heard(left) and not flight.has_landed:
                 return None, False
         return flight.wait(0, is_own=is_own), True

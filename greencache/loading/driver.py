@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from greencache.flight import Flight
 from greencache.loading.gate import LoadGate
@@ -12,6 +12,8 @@ from greencache.typing import BatchLoader, Seconds
 __all__ = ["Driver"]
 
 R = TypeVar("R")
+
+_FREE: Final = contextlib.nullcontext()
 
 
 class Driver:
@@ -58,11 +60,11 @@ class Driver:
     def _call(self, step: Call, loader: BatchLoader[Any], flights: Collection[Flight]) -> object:
         load = step.load
         load.flights = flights
-        load.gate = self.gate
+        load.gate = gate = self.gate
         # A load within one that was let through needs no place of its own.
-        is_inner = self.gate.is_passed
+        is_free = gate.limit is None or gate.is_passed
         try:
-            with contextlib.nullcontext() if is_inner else self.gate.passed(flights), load.under_way():
+            with _FREE if is_free else gate.passed(flights), load.under_way():
                 # A list of its own: a loader may use it up.
                 return loader(list(load.keys))
         except Exception as error:

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 from greencache.errors import ConfigurationError, LoadTimeoutError
 from greencache.flight import Flight
 from greencache.forks import after_fork_in_child
-from greencache.loading.load import loads_under_way
+from greencache.loading.load import is_loading, loads_under_way
 from greencache.typing import Seconds
 
 __all__ = ["LOOK_AGAIN", "Door", "LoadGate", "Queue"]
@@ -64,7 +64,7 @@ class LoadGate:
     @property
     def is_passed(self) -> bool:
         """Whether the caller runs within a load that was let through."""
-        return any(load.gate is self for load in loads_under_way())
+        return is_loading() and any(load.gate is self for load in loads_under_way())
 
     @contextlib.contextmanager
     def passed(self, flights: Collection[Flight] = ()) -> Iterator[None]:

@@ -5,7 +5,8 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from contextlib import AbstractContextManager
+from typing import Final, TypeAlias
 
 from greencache.forks import after_fork_in_child
 from greencache.tiers.base import Lease
@@ -17,6 +18,7 @@ __all__ = ["Held", "LeaseKeeper"]
 Held: TypeAlias = tuple[GuardedTier, dict[Key, Lease]]
 """Leases, and the tier that gave them."""
 
+_NOTHING_HELD: Final = contextlib.nullcontext()
 _ROUNDS = 3
 """Rounds within a lease: two may fail, or come late, before it ends."""
 _IDLE_ROUNDS = 5
@@ -48,12 +50,12 @@ class LeaseKeeper:
         self._is_running = False
         self._is_closed = False
 
-    @contextlib.contextmanager
-    def keeping(self, held: Sequence[Held]) -> Iterator[None]:
+    def keeping(self, held: Sequence[Held]) -> AbstractContextManager[None]:
         """Keep leases while the body runs."""
-        if not held:
-            yield
-            return
+        return self._keeping(held) if held else _NOTHING_HELD
+
+    @contextlib.contextmanager
+    def _keeping(self, held: Sequence[Held]) -> Iterator[None]:
         me = object()
         try:
             now = time.monotonic()

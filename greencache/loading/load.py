@@ -17,6 +17,7 @@ __all__ = [
     "Remarks",
     "Tags",
     "current_load",
+    "is_loading",
     "is_seeing_uncommitted",
     "loads_under_way",
     "note_position",
@@ -172,21 +173,39 @@ class Load(Remarks):
         for flight in self.flights:
             flight.is_shared = False
 
-    @contextlib.contextmanager
-    def under_way(self) -> Iterator[None]:
+    def under_way(self) -> "Run":
         """Be the current load while the body, which is the loader, runs; and note how long it takes."""
-        self.outer = next(loads_under_way(), None)
-        self.has_begun = True
-        started = self._now()
-        token = _current.set(self)
-        try:
-            yield
-        finally:
-            self.cost = self._now() - started
-            self.has_ended = True
-            # An exception thrown in from outside may end the body in another context than it began in.
-            with contextlib.suppress(ValueError):
-                _current.reset(token)
+        return Run(self, self._now)
+
+
+class Run:
+    """The body of a `with` in which a load is the current one."""
+
+    __slots__ = ("_load", "_now", "_started", "_token")
+
+    def __init__(self, load: Load, now: Callable[[], Seconds]) -> None:
+        self._load = load
+        self._now = now
+
+    def __enter__(self) -> None:
+        load = self._load
+        load.outer = next(loads_under_way(), None) if is_loading() else None
+        load.has_begun = True
+        self._started = self._now()
+        self._token = _current.set(load)
+
+    def __exit__(self, *_: object) -> None:
+        load = self._load
+        load.cost = self._now() - self._started
+        load.has_ended = True
+        # An exception thrown in from outside may end the body in another context than it began in.
+        with contextlib.suppress(ValueError):
+            _current.reset(self._token)
+
+
+def is_loading() -> bool:
+    """Return whether the caller may run in a load: what most callers do not, and need not look for."""
+    return _current.get() is not None
 
 
 def loads_under_way() -> Iterator[Load]:

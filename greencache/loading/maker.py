@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from greencache.entry import Entry, Stamps, State, judge
 from greencache.errors import InvalidArgumentError, UnsupportedFunctionError
-from greencache.loading.load import Load, loads_under_way
+from greencache.loading.load import Load, is_loading, loads_under_way
 from greencache.loading.witness import Witness
 from greencache.options import EntryOptions
 from greencache.stamps import StampTable
@@ -105,6 +105,8 @@ class EntryMaker:
 
     def under_way(self) -> set[Key]:
         """Return the keys that the caller is itself loading into this cache, further out."""
+        if not is_loading():
+            return set()
         return {key for load in loads_under_way() if load.owner is self for key in load.keys}
 
     def prepare(self, keys: list[Key], options: EntryOptions, stale: Mapping[Key, Entry]) -> Prospect:
@@ -133,7 +135,7 @@ class EntryMaker:
             )
         added = {tag for key in load.keys for tag in load.tags_of(key)} - prospect.stamps.keys()
         late = self._stamps.since(prospect.stamps, added)
-        stamps = prospect.stamps if late is None else {**prospect.stamps, **late}
+        stamps = {**prospect.stamps, **late} if late else prospect.stamps
         is_proved = late is not None
         loaded = Loaded() if is_proved else Loaded(reason="a tag was invalidated meanwhile")
         loaded.confirmed.update(key for key in load.keys if values.get(key, MISSING) is NOT_MODIFIED)

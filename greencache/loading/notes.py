@@ -50,10 +50,13 @@ class Notes:
 
     def loaded(self, prospect: Prospect, loaded: Loaded) -> None:
         """Note what came of a load."""
-        cost = prospect.load.cost
-        self._journal.note_many(loaded.stored.keys() - loaded.confirmed, Outcome.LOADED, seconds=cost)
-        self._journal.note_many(loaded.confirmed, Outcome.CONFIRMED, seconds=cost)
-        self._journal.note_many(loaded.passed, Outcome.DECLINED, seconds=cost, detail=loaded.reason)
+        cost, confirmed = prospect.load.cost, loaded.confirmed
+        made = loaded.stored.keys() - confirmed if confirmed else loaded.stored
+        self._journal.note_many(made, Outcome.LOADED, seconds=cost)
+        if confirmed:
+            self._journal.note_many(confirmed, Outcome.CONFIRMED, seconds=cost)
+        if loaded.passed:
+            self._journal.note_many(loaded.passed, Outcome.DECLINED, seconds=cost, detail=loaded.reason)
 
     def refused(self, descent: Descent) -> None:
         """Note what could not be stored where it was to be, because of what happened meanwhile."""

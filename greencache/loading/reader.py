@@ -17,7 +17,7 @@ from greencache.loading.deadlines import deadlines
 from greencache.loading.driver import Driver
 from greencache.loading.flights import Entries, Flights, is_lacking, offering
 from greencache.loading.leader import Leader
-from greencache.loading.load import is_seeing_uncommitted, loads_under_way
+from greencache.loading.load import is_loading, is_seeing_uncommitted, loads_under_way
 from greencache.loading.look import look_in_memory
 from greencache.loading.steps import Steps
 from greencache.options import EntryOptions
@@ -104,7 +104,7 @@ class Reader:
 
     def join(self, keys: Iterable[Key]) -> tuple[Flights, Flights]:
         """Return the flights of keys: those that the caller leads, and so must land, and those of others."""
-        inside = [flight for load in loads_under_way() for flight in load.flights]
+        inside = [flight for load in loads_under_way() for flight in load.flights] if is_loading() else ()
         # Who has been at it for longer than anybody waits for is taken for hung.
         hung_before = time.monotonic() - self.patience
         led: Flights = {}
@@ -221,7 +221,7 @@ class Reader:
             return flight.wait(left, is_own=is_own), True
         except TimeoutError:
             # If it has landed, this instant or before, the error may be the loader's own.
-            return (flight.wait(0, is_own=is_own), True) if flight.future.done() else (None, False)
+            return (flight.wait(0, is_own=is_own), True) if flight.has_landed else (None, False)
 
     def late(
         self, key: Key, flight: Flight, options: EntryOptions, times: tuple[Seconds, Seconds, Seconds]
