@@ -237,6 +237,24 @@ def test_an_option_out_of_range_is_refused(cache, options):
         cache.set("a", 1, **options)
 
 
+def test_an_option_is_refused_although_an_equal_one_was_taken(cache):
+    """True equals 1, and is no ttl: what is remembered of calls tells them apart."""
+    cache.set("k", 1, ttl=1)
+    cache.set("k", 1, ttl=1.0)
+    with pytest.raises(InvalidOptionError):
+        cache.set("k", 2, ttl=True)
+    with pytest.raises(InvalidOptionError):
+        cache.set("k", 2, ttl=[])
+    assert cache.get("k") == 1
+
+
+def test_calls_with_ever_other_options_leave_little_behind(cache):
+    """A ttl that is computed is another one each time."""
+    for number in range(1, 5_000):
+        cache.set("k", 1, ttl=number / 7)
+    assert len(cache._chosen) <= 256
+
+
 def test_one_text_where_several_are_expected_is_refused(cache):
     """Nobody means the characters of a key."""
     with pytest.raises(InvalidKeyError, match="put it into a list"):

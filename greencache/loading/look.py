@@ -10,9 +10,9 @@ from greencache.typing import MISSING, CacheTier, Key
 __all__ = ["Look", "look_in_memory"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Look:
-    """A look into L1.
+    """A look into L1. Nobody changes it; made frozen, it would take as long as the look.
 
     Args:
         found: Entries to be served.

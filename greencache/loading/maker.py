@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["EntryMaker", "Loaded", "Prospect"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Loaded:
     """What came of a load.
 
@@ -39,7 +39,7 @@ class Loaded:
     is_private: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Prospect:
     """What must be known before a load begins.
 
@@ -114,12 +114,20 @@ class EntryMaker:
 
         A tag that is invalidated while the load runs has another stamp afterwards.
         """
-        now = self._stack.clock.now()
-        shown = {k: stale[k] for k in keys if k in stale and judge(stale[k], now) is not State.GONE}
-        shown = {key: entry for key, entry in shown.items() if entry.kept is not MISSING}
+        shown = self._shown(keys, stale) if stale else {}
         tags = dict.fromkeys((*options.tags, *(tag for entry in shown.values() for tag in entry.tags)))
         load = Load(keys, {k: entry.value for k, entry in shown.items()}, self._stack.clock.now, owner=self)
         return Prospect(load, shown, self._stamps.before_load(tags))
+
+    def _shown(self, keys: list[Key], stale: Mapping[Key, Entry]) -> dict[Key, Entry]:
+        """Return the stale entries that a loader may confirm."""
+        now = self._stack.clock.now()
+        known = {key: stale[key] for key in keys if key in stale}
+        return {
+            key: entry
+            for key, entry in known.items()
+            if entry.kept is not MISSING and judge(entry, now) is not State.GONE
+        }
 
     def finish(self, prospect: Prospect, values: object, options: EntryOptions) -> Loaded:
         """Return the entries for what a loader has returned.

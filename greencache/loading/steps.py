@@ -17,7 +17,7 @@ __all__ = ["Call", "Failed", "LoaderError", "Pause", "Steps"]
 R = TypeVar("R")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Call:
     """Wants the loader called; the answer is what it returns, or `Failed`.
 
