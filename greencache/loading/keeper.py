@@ -1,6 +1,7 @@
 """Keeps leases while loads run that take longer than a lease lasts."""
 
 import contextlib
+import dataclasses
 import math
 import threading
 import time
@@ -25,6 +26,21 @@ _IDLE_ROUNDS = 5
 _IDLE_PAUSE: Seconds = 0.3
 
 
+@dataclasses.dataclass(slots=True, eq=False)
+class _Holding:
+    """The leases of one load.
+
+    Args:
+        begun: When they were asked for.
+        held: The leases.
+        due: When they are to be extended next.
+    """
+
+    begun: Seconds
+    held: Sequence[Held]
+    due: Seconds
+
+
 class LeaseKeeper:
     """Extends the leases of loads under way, on a thread of its own, until they end or have lasted too long.
 
@@ -45,24 +61,31 @@ class LeaseKeeper:
         # The loads of the parent are its own to keep.
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._holdings: dict[object, tuple[Seconds, Sequence[Held]]] = {}
+        self._holdings: dict[object, _Holding] = {}
         self._sleeps_until = math.inf
         self._is_running = False
         self._is_closed = False
 
-    def keeping(self, held: Sequence[Held]) -> AbstractContextManager[None]:
-        """Keep leases while the body runs."""
-        return self._keeping(held) if held else _NOTHING_HELD
+    def keeping(self, held: Sequence[Held], begun: Seconds | None = None) -> AbstractContextManager[None]:
+        """Keep leases while the body runs.
+
+        Args:
+            held: The leases.
+            begun: When they were asked for, by `time.monotonic`; by default now. What was long in coming is
+                nearer to its end.
+        """
+        return self._keeping(held, begun) if held else _NOTHING_HELD
 
     @contextlib.contextmanager
-    def _keeping(self, held: Sequence[Held]) -> Iterator[None]:
+    def _keeping(self, held: Sequence[Held], begun: Seconds | None) -> Iterator[None]:
         me = object()
         try:
-            now = time.monotonic()
-            self._holdings[me] = now, held
+            begun = time.monotonic() if begun is None else begun
+            due = begun + _pause(held)
+            self._holdings[me] = _Holding(begun, held, due)
             if not self._is_running:
                 self._start()
-            elif now + _pause(held) < self._sleeps_until:
+            elif due < self._sleeps_until:
                 self._wake.set()
             yield
         finally:
@@ -90,9 +113,9 @@ class LeaseKeeper:
             while idle < _IDLE_ROUNDS and not self._is_closed:
                 self._sleep()
                 idle = 0 if self._holdings else idle + 1
-                for load, (begun, held) in list(self._holdings.items()):
+                for load, holding in list(self._holdings.items()):
                     try:
-                        self._extend(begun, held)
+                        self._extend(holding)
                     except BaseException:
                         # A tier that raises this ends the thread, but not the keeping of other loads.
                         self._holdings.pop(load, None)
@@ -107,14 +130,18 @@ class LeaseKeeper:
         # In this order: who comes while it is decided how long to sleep finds it for ever, and wakes.
         self._wake.clear()
         self._sleeps_until = math.inf
-        pause = min((_pause(held) for _, held in list(self._holdings.values())), default=_IDLE_PAUSE)
-        self._sleeps_until = time.monotonic() + pause
+        now = time.monotonic()
+        due = min((each.due for each in list(self._holdings.values())), default=now + _IDLE_PAUSE)
+        pause = max(0.0, due - now)
+        self._sleeps_until = due
         if not self._is_closed:
             self._wake.wait(pause)
 
-    def _extend(self, begun: Seconds, held: Sequence[Held]) -> None:
-        lasted = time.monotonic() - begun
-        for tier, leases in held:
+    def _extend(self, holding: _Holding) -> None:
+        now = time.monotonic()
+        holding.due = now + _pause(holding.held)
+        lasted = now - holding.begun
+        for tier, leases in holding.held:
             if self._is_closed:
                 return
             if leases and tier.lease_ttl / _ROUNDS / 2 < lasted < self._longest:

@@ -171,7 +171,7 @@ class Leader:
         # Before the load begins, so that what is invalidated meanwhile is known to be.
         prospect = self._maker.prepare(keys, options, descent.confirmed)
         try:
-            with self.keeper.keeping(_leases_on(keys, descent)):
+            with self.keeper.keeping(_leases_on(keys, descent), descent.asked_at):
                 answer = yield Call(prospect.load)
         finally:
             self.notes.called(prospect)

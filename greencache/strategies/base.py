@@ -1,6 +1,7 @@
 """The three orders that all strategies share: reading downhill and up, putting, and dropping."""
 
 import abc
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -103,6 +104,9 @@ class Strategy(abc.ABC):
             descent: Takes the leases, and what came into the tier meanwhile.
             elector: The tier where who gets no lease leaves the load to who has it.
         """
+        # Before they are granted, since a lease that was long in coming is so much nearer to its end. The
+        # elector is asked last, and whoever has waited for others asks anew.
+        descent.asked_at = time.monotonic()
         prompt = tier.reserve_and_get(keys) if tier is elector else None
         leases = tier.reserve_many(keys) if prompt is None else prompt[0]
         if leases is None:
@@ -123,6 +127,7 @@ class Strategy(abc.ABC):
         self, stack: Stack, keys: list[Key], descent: Descent, *, elector: GuardedTier | None
     ) -> None:
         """Take leases in every tier without looking, for a load that replaces what is there."""
+        descent.asked_at = time.monotonic()
         if stack.memory is not None:
             descent.leases.append((stack.memory, dict(stack.memory.reserve_many(keys))))
         for tier in stack.shared:

@@ -33,6 +33,7 @@ class Descent:
     """
 
     __slots__ = (
+        "asked_at",
         "confirmed",
         "doubted",
         "elsewhere",
@@ -47,6 +48,8 @@ class Descent:
 
     def __init__(self, *, takes_absent: bool = True) -> None:
         self.takes_absent = takes_absent
+        self.asked_at: Seconds = 0.0
+        """When leases were last asked for, in seconds of `time.monotonic`, in which servers count them."""
         self.found: dict[Key, Entry] = {}
         self.served: dict[Key, Entry] = {}
         self.doubted: dict[Key, Entry] = {}

@@ -8,7 +8,7 @@ from greencache.testing import wait_until
 from tests.faults.loader_client import Caller
 from tests.loading.loaders import ask
 
-LEASE = 0.5
+LEASE = 1.0
 """Seconds; a busy machine may hold a thread up for a good part of it."""
 SOON = 10.0
 
@@ -42,6 +42,33 @@ def test_nobody_else_loads_while_a_load_takes_several_leases_time(shared, loader
     loader.release()
     assert waiting.result(SOON) == leading.result(SOON) == "new"
     assert second.get_stats().loads.loads == 0
+
+
+@pytest.mark.parametrize(("slow", "part"), [("reserve", 0.8), ("get", 0.4)])
+def test_a_lease_that_was_long_in_coming_is_kept_too(shared, loader, slow, part, monkeypatch):
+    """It has been running since it was granted, not since the loader was called."""
+    first, second = shared(), shared()
+    tier = first._engine.stack.shared[-1].tier
+    for name in ("reserve_many", "reserve_and_get") if slow == "reserve" else ("get_many",):
+        if hasattr(tier, name):
+            monkeypatch.setattr(tier, name, slowly(getattr(tier, name), part * LEASE))
+    leading = ask(first.get_or_load, "k", loader)
+    loader.await_begun()
+    waiting = ask(second.get_or_load, "k", lambda: "never")
+    outlast(3, waiting)
+    loader.release()
+    assert waiting.result(SOON) == leading.result(SOON) == "new"
+
+
+def slowly(call, seconds):
+    """Return the same call on a server whose answers are late."""
+
+    def run(*arguments):
+        answer = call(*arguments)
+        time.sleep(seconds)
+        return answer
+
+    return run
 
 
 def test_a_batch_keeps_the_leases_on_all_its_keys(shared, loader):
@@ -102,7 +129,7 @@ def test_a_lease_that_a_drop_has_voided_is_not_extended(shared, loader):
     loader.await_begun()
     outlast(2, leading)
     second.invalidate("k")
-    held = next(iter(first._engine.reader.leader.keeper._holdings.values()))[1][-1][1]
+    held = next(iter(first._engine.reader.leader.keeper._holdings.values())).held[-1][1]
     wait_until(lambda: "k" not in held, reason="the keeper has noticed that the lease is void")
     assert second.get_or_load("k", lambda: "own") == "own"
     loader.release()
