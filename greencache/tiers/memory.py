@@ -136,14 +136,21 @@ class MemoryTier:
     def fill_many(self, entries: Mapping[Key, Entry], leases: Mapping[Key, Lease]) -> set[Key]:
         """Store entries whose lease is still good and whose stamps were not replaced."""
         weights = {key: self._weigh(key, entry) for key, entry in entries.items()}
+        stored, refused = set(), 0
         with self._lock:
-            leased = [key for key in entries if self._is_good(key, leases.get(key))]
-            good = [key for key in leased if not self._is_revoked(entries[key])]
-            stored = {key for key in good if self._entries.store(key, entries[key], weights[key])}
-            self._void(leased)
+            for key, entry in entries.items():
+                lease = self._leases.get(key)
+                if lease is None or lease[_NUMBER] != leases.get(key):
+                    refused += 1
+                    continue
+                del self._leases[key]
+                if self._is_revoked(entry):
+                    refused += 1
+                elif self._entries.store(key, entry, weights[key]):
+                    stored.add(key)
             self._sweep()
         self.counters.fills += len(stored)
-        self.counters.refused_fills += len(entries) - len(good)
+        self.counters.refused_fills += refused
         return stored
 
     def release_many(self, leases: Mapping[Key, Lease]) -> None:
@@ -277,15 +284,13 @@ class MemoryTier:
 
     def _is_revoked(self, entry: Entry) -> bool:
         revoked = self._revoked
+        if not revoked:
+            return False
         for tag, token in entry.stamps:
             latest = revoked.get(tag)
             if latest is not None and latest[1] != token:
                 return True
         return False
-
-    def _is_good(self, key: Key, number: Lease | None) -> bool:
-        lease = self._leases.get(key)
-        return lease is not None and lease[_NUMBER] == number
 
     def _void(self, keys: Iterable[Key]) -> None:
         for key in keys:
