@@ -46,7 +46,8 @@ class State(enum.IntEnum):
 class Entry:
     """A value with its times, in seconds of the process's own clock, and its stamps.
 
-    Not changed once it can be seen by more than its maker, but for `marked`.
+    Not changed once it can be seen by more than its maker, but for `marked`; `weight` and `home` belong to the
+    L1 that holds it.
 
     Args:
         value: The user's object; `MISSING` to remember that the source has none. Such an entry is always
@@ -58,7 +59,6 @@ class Entry:
         stamps: The stamps that were current before the value was loaded.
         tier: The deepest tier that keeps it; `None` for all.
         cost: Seconds that loading it took; 0 when unknown.
-        size: Encoded bytes; 0 when unknown.
     """
 
     __slots__ = (
@@ -66,12 +66,13 @@ class Entry:
         "created",
         "due_at",
         "fresh_until",
+        "home",
         "kept",
         "marked",
-        "size",
         "stale_until",
         "stamps",
         "tier",
+        "weight",
     )
 
     kept: Any
@@ -90,7 +91,6 @@ class Entry:
         stamps: Stamps = (),
         tier: CacheTier | None = None,
         cost: Seconds = 0.0,
-        size: int = 0,
     ) -> None:
         self.kept = value
         self.fresh_until = fresh_until
@@ -103,10 +103,13 @@ class Entry:
         self.stamps = stamps
         self.tier = tier
         self.cost = cost
-        self.size = size
         self.marked = 0
         """Hits that the eviction policy has not looked at yet, up to `policies.MOST_MARKS`; a race that is
         lost on it costs nothing but accuracy."""
+        self.weight: float = 0
+        """Bytes that it takes in the L1 that holds it or has held it; 0 if none ever did."""
+        self.home: Any = None
+        """Where in the eviction policy's order it is; `None` if it is in none."""
 
     @property
     def plain(self) -> Any:
@@ -145,6 +148,10 @@ class Entry:
         """
         return self._until(self.fresh_until, self.due_at, kept, kind)
 
+    def copied(self) -> "Entry":
+        """Return an entry like this that no L1 has held."""
+        return self._until(self.fresh_until, self.due_at)
+
     def _until(
         self, until: Seconds, due_at: Seconds, kept: Any = MISSING, kind: "type[Entry] | None" = None
     ) -> "Entry":
@@ -157,7 +164,6 @@ class Entry:
             stamps=self.stamps,
             tier=self.tier,
             cost=self.cost,
-            size=self.size,
         )
 
     def __repr__(self) -> str:
@@ -177,7 +183,6 @@ def restored(  # noqa: PLR0917 -- by position, since this is most of what readin
     stamps: Stamps,
     tier: CacheTier | None,
     cost: Seconds,
-    size: int,
 ) -> Entry:
     """Return the entry that a server had, of a value that is not `MISSING`; arguments as of `Entry`."""
     entry = _new(Entry)
@@ -190,8 +195,9 @@ def restored(  # noqa: PLR0917 -- by position, since this is most of what readin
     entry.stamps = stamps
     entry.tier = tier
     entry.cost = cost
-    entry.size = size
     entry.marked = 0
+    entry.weight = 0
+    entry.home = None
     return entry
 
 

@@ -34,10 +34,10 @@ def test_an_entry_without_stale_time_is_gone_when_it_is_not_fresh():
 
 def test_a_tier_that_asks_again_earlier_shortens_freshness_only():
     """Past the tier's own ttl the source still vouches for the value."""
-    entry = Entry("v", 100.0, 150.0, stamps=(("", "n"),), cost=2.0, size=7)
+    entry = Entry("v", 100.0, 150.0, stamps=(("", "n"),), cost=2.0)
     kept = entry.retained(60.0)
     assert (kept.due_at, kept.fresh_until, kept.stale_until) == (60.0, 60.0, 150.0)
-    assert (kept.stamps, kept.cost, kept.size) == (entry.stamps, 2.0, 7)
+    assert (kept.stamps, kept.cost) == (entry.stamps, 2.0)
     assert entry.retained(100.0) is entry
 
 
@@ -72,10 +72,10 @@ def test_an_entry_that_says_there_is_nothing_is_always_due():
 
 def test_a_revived_entry_is_fresh_until_its_source_may_be_asked_again():
     """Whatever it was; it keeps what else it had."""
-    entry = Entry("v", 10.0, 100.0, due_at=8.0, created=5.0, stamps=(("", "n"),), cost=2.0, size=7)
+    entry = Entry("v", 10.0, 100.0, due_at=8.0, created=5.0, stamps=(("", "n"),), cost=2.0)
     revived = entry.revived(40.0)
     assert [judge(revived, now) for now in (39.9, 40.0, 100.0)] == [State.FRESH, State.STALE, State.GONE]
-    assert (revived.created, revived.stamps, revived.cost, revived.size) == (5.0, (("", "n"),), 2.0, 7)
+    assert (revived.created, revived.stamps, revived.cost) == (5.0, (("", "n"),), 2.0)
 
 
 def test_a_revived_entry_is_kept_no_longer():

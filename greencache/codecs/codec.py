@@ -206,7 +206,6 @@ class Codec:
             stamps=envelope.read_stamps(data, header) if stamps_size else (),
             tier=TIERS[tier],
             cost=cost,
-            size=len(data),
         )
 
     def _verified(self, data: bytes) -> int:

@@ -89,7 +89,7 @@ def open_common(
     if start > key_end and sha256(payload).digest() != data[key_end:start]:
         return None
     value = loads(payload)
-    return restored(value, fresh - shift, stale - shift, due - shift, created, stamps, kind[1], cost, size)
+    return restored(value, fresh - shift, stale - shift, due - shift, created, stamps, kind[1], cost)
 
 
 def _remembered(block: bytes, count: int) -> Stamps:

@@ -58,20 +58,18 @@ class AdaptiveOrder(S3FIFOOrder):
         super().resize(maxsize)
         self._duel.resize(maxsize)
 
-    def _enter(self, key: Hashable, item: Marked, weight: float) -> None:
+    def _enter(self, key: Hashable, item: Marked) -> None:
         if self._duel.is_sampled(key):
-            self._duel.stored(key, item, weight)
+            self._duel.stored(key, item)
             if self._way != self._duel.winner:
                 self._way = self._duel.winner
                 self.tune(*WAYS[self._way])
-        super()._enter(key, item, weight)
+        super()._enter(key, item)
 
-    def _renew(self, key: Hashable, item: Marked, weight: float) -> bool:
-        is_there = super()._renew(key, item, weight)
-        if is_there:
-            self._duel.renewed(key, item)
-        return is_there
+    def _renew(self, key: Hashable, known: Marked, item: Marked, weight: float) -> None:
+        super()._renew(key, known, item, weight)
+        self._duel.renewed(key, item)
 
-    def _set_marks(self, key: Hashable, count: int) -> None:
+    def _set_marks(self, key: Hashable, item: Marked, count: int) -> None:
         self._duel.marks_change(key, count)
-        super()._set_marks(key, count)
+        super()._set_marks(key, item, count)

@@ -69,8 +69,8 @@ class _MarkingCache(Cache[K, V]):
 
     def __delitem__(self, key: K) -> None:
         Cache.__delitem__(self, key)
-        del self._marks[key]
         self._order.discard(key)
+        del self._marks[key]
 
     def popitem(self) -> tuple[K, V]:
         """Remove and return the pair that is worth least."""

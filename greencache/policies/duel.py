@@ -64,14 +64,14 @@ class Duel:
         every = self._every
         return every == 1 or not (hash(key) * _MIXER >> _LOW) % every
 
-    def stored(self, key: Hashable, entry: Marked, weight: float) -> None:
+    def stored(self, key: Hashable, entry: Marked) -> None:
         """Note that the real cache missed a key of the sample, and now holds it."""
         sample = self._samples.get(key)
         if sample is None:
             self._samples[key] = sample = Sample(key, len(self._contenders))
         sample.entry = entry
         sample.holders += 1
-        sample.weight = weight
+        sample.weight = entry.weight
         self._age()
         marked = entry.marked
         missing = 0
@@ -162,8 +162,8 @@ class Duel:
 
     def _remove(self, key: Hashable) -> None:
         for contender in self._contenders:
-            contender.discard(key)
-            contender.tags.pop(key, None)
+            if contender.discard(key):
+                del contender.tags[key]
 
     def _age(self) -> None:
         self._unit *= 1 + 1 / (_MEMORY * max(1, len(self._contenders[0].tags)))

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any, Final, TypeAlias
 
 from greencache.policies.order import Marked
-from greencache.policies.queues import Keys, QueuedOrder
+from greencache.policies.queues import Part, QueuedOrder
 
 __all__ = ["GreedyDualOrder"]
 
@@ -23,7 +23,7 @@ class _Nobody:
     """Stands in a place whose key was discarded: the class itself, which copies and pickles share."""
 
 
-class _Heap(Keys):
+class _Heap(Part):
     """Keys by what they are worth. A discarded one leaves its place behind, dead."""
 
     def __init__(self) -> None:
@@ -31,15 +31,13 @@ class _Heap(Keys):
         self.heap: list[_Place] = []
         self.places: dict[Hashable, _Place] = {}
 
-    def discard(self, key: Hashable) -> float | None:
-        """Take a key out, and return what it weighs; `None` if it is not there."""
-        place = self.places.pop(key, None)
-        if place is not None:
-            place[_KEY] = _Nobody
-            if len(self.heap) > 2 * len(self.places) + _FEW:
-                self.heap = [each for each in self.heap if each[_KEY] is not _Nobody]
-                heapq.heapify(self.heap)
-        return super().discard(key)
+    def remove(self, key: Hashable, item: Marked) -> None:
+        """Take a key out that is there; see `note_gone`."""
+        self.note_gone(item)
+        self.places.pop(key)[_KEY] = _Nobody
+        if len(self.heap) > 2 * self.count + _FEW:
+            self.heap = [each for each in self.heap if each[_KEY] is not _Nobody]
+            heapq.heapify(self.heap)
 
 
 class GreedyDualOrder(QueuedOrder):
@@ -69,7 +67,7 @@ class GreedyDualOrder(QueuedOrder):
     def evict(self) -> Hashable:
         """Choose a key, forget it, and return it; see `Order.evict`."""
         heap = self._heap.heap
-        patience = len(self._heap.places)
+        patience = self._heap.count
         while heap:
             place = heapq.heappop(heap)
             key: Hashable = place[_KEY]
@@ -81,25 +79,23 @@ class GreedyDualOrder(QueuedOrder):
                 patience -= 1
                 place[_HITS] += item.marked
                 item.marked = 0
-                self._push(place, item, self._heap.weights[key])
+                self._push(place, item)
             else:
                 self._inflation = place[_WORTH]
                 self.discard(key)
                 return key
         raise KeyError("the order is empty")
 
-    def _enter(self, key: Hashable, item: Marked, weight: float) -> None:
+    def _enter(self, key: Hashable, item: Marked) -> None:
         """Take in a key that is not there. A load costs the `cost` of the item, in seconds."""
-        heap = self._heap
-        heap.weights[key] = weight
-        heap.size += weight
-        heap.places[key] = place = [0.0, 0, key, 1]
-        self._push(place, item, weight)
+        self._heap.note_new(item)
+        self._heap.places[key] = place = [0.0, 0, key, 1]
+        self._push(place, item)
 
-    def _push(self, place: _Place, item: Marked, weight: float) -> None:
+    def _push(self, place: _Place, item: Marked) -> None:
         worth: float = place[_HITS]
         if self._is_weighed:
-            worth *= max(getattr(item, "cost", 0.0), _LEAST_COST) / max(weight, 1)
+            worth *= max(getattr(item, "cost", 0.0), _LEAST_COST) / max(item.weight, 1)
         place[_WORTH] = self._inflation + worth
         place[_NUMBER] = next(self._numbers)
         heapq.heappush(self._heap.heap, place)

@@ -1,7 +1,7 @@
 """What an eviction policy is to a cache: the order in which its entries go."""
 
 from collections.abc import Hashable, Iterator
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 __all__ = ["MOST_MARKS", "MOST_ROUNDS", "Mark", "Marked", "Order"]
 
@@ -21,23 +21,30 @@ class Marked(Protocol):
     """
 
     marked: int
+    weight: float
+    """How much of the cache's size it takes; nobody but the order changes it and the home."""
+    home: Any
+    """Where in the order it is; `None` if it is in none. An object can be in one order, under one key."""
 
 
 class Mark:
     """A mark by itself, for a cache whose values have none."""
 
-    __slots__ = ("marked",)
+    __slots__ = ("home", "marked", "weight")
 
     def __init__(self) -> None:
         self.marked = 0
+        self.weight: float = 0
+        self.home: Any = None
 
 
 class Order(Protocol):
     """The order in which entries go; whoever changes it holds the cache's lock.
 
-    An order knows keys and weights. What hits mark is in a mapping of the cache, which is given to the order
-    when it is made: it never sees a hit, but reads the marks there when it looks for a victim. So the cache
-    takes an object out of the mapping when its key was evicted, and puts it in when its key was added.
+    What hits mark is in a mapping of the cache, which is given to the order when it is made: the order never
+    sees a hit, but reads the marks there when it looks for a victim, and keeps there what it knows of a key:
+    an object for each key of its own would take as much memory again. So the cache puts an object in after
+    its key was added, and takes it out after its key was evicted or discarded.
     A cache makes room by `evict`, removes for its own reasons by `discard`, then adds.
     """
 

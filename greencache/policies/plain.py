@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from greencache.policies.order import Marked
-from greencache.policies.queues import KeyQueue, Keys, QueuedOrder
+from greencache.policies.queues import KeyQueue, Part, QueuedOrder
 
 __all__ = ["FIFOOrder", "RandomOrder"]
 
@@ -19,17 +19,20 @@ class FIFOOrder(QueuedOrder):
 
     def evict(self) -> Hashable:
         """Choose a key, forget it, and return it; see `Order.evict`."""
-        if not self._queue.weights:
+        if not self._queue.count:
             raise KeyError("the order is empty")
         key = self._queue.oldest()
-        self.currsize -= self._queue.popleft()
+        item = self._items[key]
+        self._queue.popleft(item)
+        item.home = None
+        self.currsize -= item.weight
         return key
 
-    def _enter(self, key: Hashable, item: Marked, weight: float) -> None:  # noqa: ARG002 -- nothing to read
-        self._queue.append(key, weight)
+    def _enter(self, key: Hashable, item: Marked) -> None:
+        self._queue.append(key, item)
 
 
-class _Urn(Keys):
+class _Urn(Part):
     """Keys in no order."""
 
     def __init__(self) -> None:
@@ -38,23 +41,21 @@ class _Urn(Keys):
         """What is drawn from, without gaps."""
         self.places: dict[Hashable, int] = {}
 
-    def add(self, key: Hashable, weight: float) -> None:
+    def add(self, key: Hashable, item: Marked) -> None:
         """Take in a key that is not there."""
         self.places[key] = len(self.drawn)
         self.drawn.append(key)
-        self.weights[key] = weight
-        self.size += weight
+        self.note_new(item)
 
-    def discard(self, key: Hashable) -> float | None:
-        """Take a key out, and return what it weighs; `None` if it is not there."""
-        place = self.places.pop(key, None)
-        if place is not None:
-            # The last takes its place: taking it out of the middle would move all after it.
-            last = self.drawn.pop()
-            if last != key:
-                self.drawn[place] = last
-                self.places[last] = place
-        return super().discard(key)
+    def remove(self, key: Hashable, item: Marked) -> None:
+        """Take a key out that is there; see `note_gone`."""
+        self.note_gone(item)
+        place = self.places.pop(key)
+        # The last takes its place: taking it out of the middle would move all after it.
+        last = self.drawn.pop()
+        if place < len(self.drawn):
+            self.drawn[place] = last
+            self.places[last] = place
 
 
 class RandomOrder(QueuedOrder):
@@ -72,5 +73,5 @@ class RandomOrder(QueuedOrder):
         self.discard(key)
         return key
 
-    def _enter(self, key: Hashable, item: Marked, weight: float) -> None:  # noqa: ARG002 -- nothing to read
-        self._urn.add(key, weight)
+    def _enter(self, key: Hashable, item: Marked) -> None:
+        self._urn.add(key, item)

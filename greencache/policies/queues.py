@@ -1,4 +1,4 @@
-"""What orders made of queues share: keys and what they weigh, first in first out."""
+"""What orders made of queues share: keys, first in first out, and the books of what they weigh."""
 
 from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
@@ -6,28 +6,36 @@ from typing import Any, Final
 
 from greencache.policies.order import MOST_MARKS, Marked
 
-__all__ = ["KeyQueue", "Keys", "QueuedOrder"]
+__all__ = ["KeyQueue", "Part", "QueuedOrder"]
 
 _FEW: Final = 64
 
 
-class Keys:
-    """Some keys of an order, and what they weigh."""
+class Part:
+    """A part of an order that keys can be in: the `home` of their items, which know what they weigh."""
 
     def __init__(self) -> None:
-        self.weights: dict[Hashable, float] = {}
+        self.count = 0
         self.size: float = 0
-        """What they weigh together."""
+        """What its keys weigh together."""
 
-    def discard(self, key: Hashable) -> float | None:
-        """Take a key out, and return what it weighs; `None` if it is not there."""
-        weight = self.weights.pop(key, None)
-        if weight is not None:
-            self.size -= weight
-        return weight
+    def note_new(self, item: Marked) -> None:
+        """Enter an item in the books."""
+        item.home = self
+        self.count += 1
+        self.size += item.weight
+
+    def note_gone(self, item: Marked) -> None:
+        """Take an item out of the books; whoever calls this gives it another home."""
+        self.count -= 1
+        self.size -= item.weight
+
+    def remove(self, key: Hashable, item: Marked) -> None:
+        """Take a key out that is there."""
+        raise NotImplementedError
 
 
-class KeyQueue(Keys):
+class KeyQueue(Part):
     """Keys in the order in which they came, any of which may be taken out.
 
     Taking a key out of the middle would take a linked list, which is twice as slow and several times as large
@@ -41,11 +49,12 @@ class KeyQueue(Keys):
         self.dead: dict[Hashable, int] = {}
         """How many places of a key, the first ones, are dead; without the keys that have none."""
 
-    def append(self, key: Hashable, weight: float) -> None:
+    def append(self, key: Hashable, item: Marked) -> None:
         """Take in a key that is not there, as the newest."""
         self.places.append(key)
-        self.weights[key] = weight
-        self.size += weight
+        item.home = self
+        self.count += 1
+        self.size += item.weight
 
     def oldest(self) -> Hashable:
         """Return the oldest key of a queue that is not empty."""
@@ -59,20 +68,18 @@ class KeyQueue(Keys):
         """Make the oldest key, which `oldest` has just returned, the newest."""
         self.places.rotate(-1)
 
-    def popleft(self) -> float:
-        """Take out the oldest key, which `oldest` has just returned, and return what it weighs."""
-        weight = self.weights.pop(self.places.popleft())
-        self.size -= weight
-        return weight
+    def popleft(self, item: Marked) -> None:
+        """Take out the oldest key, which `oldest` has just returned; see `note_gone`."""
+        self.places.popleft()
+        self.count -= 1
+        self.size -= item.weight
 
-    def discard(self, key: Hashable) -> float | None:
-        """Take a key out, and return what it weighs; `None` if it is not there."""
-        weight = super().discard(key)
-        if weight is not None:
-            self._note_dead(key, self.dead.get(key, 0) + 1)
-            if len(self.places) > 2 * len(self.weights) + _FEW:
-                self._bury()
-        return weight
+    def remove(self, key: Hashable, item: Marked) -> None:
+        """Take a key out that is there; see `note_gone`."""
+        self.note_gone(item)
+        self._note_dead(key, self.dead.get(key, 0) + 1)
+        if len(self.places) > 2 * self.count + _FEW:
+            self._bury()
 
     def _note_dead(self, key: Hashable, count: int) -> None:
         if count:
@@ -95,67 +102,66 @@ class QueuedOrder:
     """The books of an order: which keys it has, where, and what they weigh.
 
     Args:
-        items: What the cache holds by key; the order only looks at the marks of its own keys.
+        items: What the cache holds by key; see `Order`.
         parts: Where keys can be, each key in one.
     """
 
-    def __init__(self, items: Mapping[Any, Marked], *parts: Keys) -> None:
+    def __init__(self, items: Mapping[Any, Marked], *parts: Part) -> None:
         self._items = items
         self._parts = parts
         self.currsize: float = 0
         """What all keys weigh together: the sum of the parts, kept since each store asks for it."""
 
     def __contains__(self, key: object) -> bool:
-        return any(key in part.weights for part in self._parts)
+        item = self._items.get(key)
+        return item is not None and item.home is not None
 
     def __iter__(self) -> Iterator[Hashable]:
-        for part in self._parts:
-            yield from part.weights
+        return (key for key, item in self._items.items() if item.home is not None)
 
     def __len__(self) -> int:
-        return sum([len(part.weights) for part in self._parts])
+        return sum([part.count for part in self._parts])
 
     def add(self, key: Hashable, item: Marked, weight: float) -> None:
         """Take a key in; see `Order.add`."""
-        if key not in self._items or not self._renew(key, item, weight):
-            self._enter(key, item, weight)
+        known = self._items.get(key)
+        if known is not None and known.home is not None:
+            self._renew(key, known, item, weight)
+        else:
+            item.weight = weight
             self.currsize += weight
+            self._enter(key, item)
 
     def weight_of(self, key: Hashable) -> float:
         """Return what a key weighs; 0 if it is not there."""
-        for part in self._parts:
-            weight = part.weights.get(key)
-            if weight is not None:
-                return weight
-        return 0
+        item = self._items.get(key)
+        return 0 if item is None or item.home is None else item.weight
 
     def discard(self, key: Hashable) -> bool:
         """Forget a key that the cache removes, and return whether it was there."""
-        for part in self._parts:
-            weight = part.discard(key)
-            if weight is not None:
-                self.currsize -= weight
-                return True
-        return False
+        item = self._items.get(key)
+        if item is None or item.home is None:
+            return False
+        item.home.remove(key, item)
+        item.home = None
+        self.currsize -= item.weight
+        return True
 
     def resize(self, maxsize: float) -> None:
         """Change what all keys may weigh together: nothing to an order that has no parts."""
 
-    def _enter(self, key: Hashable, item: Marked, weight: float) -> None:
+    def _enter(self, key: Hashable, item: Marked) -> None:
         """Take in a key that is not there."""
         raise NotImplementedError
 
-    def _renew(self, key: Hashable, item: Marked, weight: float) -> bool:
-        """Note that a key gets another item, if it is there: the new one inherits the marks.
+    def _renew(self, key: Hashable, known: Marked, item: Marked, weight: float) -> None:  # noqa: ARG002
+        """Give a key that is there another item, which takes the place and inherits the marks.
 
         Writing it counts as a hit.
         """
-        for part in self._parts:
-            known = part.weights.get(key)
-            if known is not None:
-                item.marked = min(self._items[key].marked + 1, MOST_MARKS)
-                part.weights[key] = weight
-                part.size += weight - known
-                self.currsize += weight - known
-                return True
-        return False
+        home, growth = known.home, weight - known.weight
+        marked = min(known.marked + 1, MOST_MARKS)
+        known.home = None
+        item.marked, item.weight, item.home = marked, weight, home
+        home.size += growth
+        self.currsize += growth

@@ -65,27 +65,33 @@ class S3FIFOOrder(QueuedOrder):
         """Choose a key, forget it, and return it; see `Order.evict`."""
         self._has_evicted = True
         small, main = self._small, self._main
-        while main.weights or small.weights:
-            if main.size > self._main_size or not small.weights:
-                victim = self._oldest_unmarked()
-                self.currsize -= main.popleft()
-                return victim
-            while small.weights:
+        while main.count or small.count:
+            if main.size > self._main_size or not small.count:
+                key = self._oldest_unmarked()
+                return self._let_go(key, main)
+            while small.count:
                 key = small.oldest()
-                weight = small.popleft()
-                if self._items[key].marked < self._promote_at:
-                    self._ghosts.remember(key, weight)
-                    self.currsize -= weight
-                    return key
-                self._set_marks(key, 0)
-                main.append(key, weight)
+                item = self._items[key]
+                if item.marked < self._promote_at:
+                    self._ghosts.remember(key, item.weight)
+                    return self._let_go(key, small)
+                small.popleft(item)
+                self._set_marks(key, item, 0)
+                main.append(key, item)
         raise KeyError("the order is empty")
 
-    def _enter(self, key: Hashable, item: Marked, weight: float) -> None:  # noqa: ARG002 -- nothing to read
+    def _let_go(self, key: Hashable, queue: KeyQueue) -> Hashable:
+        item = self._items[key]
+        queue.popleft(item)
+        item.home = None
+        self.currsize -= item.weight
+        return key
+
+    def _enter(self, key: Hashable, item: Marked) -> None:
         is_remembered = self._ghosts.recall(key)
         is_full = not self._has_evicted and self._small.size >= self._small_size
         is_main = is_remembered or is_full or not self._small_part
-        (self._main if is_main else self._small).append(key, weight)
+        (self._main if is_main else self._small).append(key, item)
 
     def _remember(self, size: float, kind: type[GhostQueue | GhostTable]) -> None:
         if isinstance(self._ghosts, kind):
@@ -96,20 +102,21 @@ class S3FIFOOrder(QueuedOrder):
     def _oldest_unmarked(self) -> Hashable:
         """Bring a key without marks to the front of the main queue, which is not empty, and return it."""
         main, items = self._main, self._items
-        patience = MOST_ROUNDS * len(main.weights)
+        patience = MOST_ROUNDS * main.count
         while True:
             key = main.oldest()
-            marked = items[key].marked
+            item = items[key]
+            marked = item.marked
             # A round takes one mark away, so three end this, unless readers on other cores set marks as fast.
             if not marked or not patience:
                 return key
-            self._set_marks(key, min(marked, MOST_ROUNDS) - 1)
+            self._set_marks(key, item, min(marked, MOST_ROUNDS) - 1)
             patience -= 1
             main.turn()
 
-    def _set_marks(self, key: Hashable, count: int) -> None:
+    def _set_marks(self, key: Hashable, item: Marked, count: int) -> None:  # noqa: ARG002 -- for a duel
         """Set the marks of a key after they were looked at."""
-        self._items[key].marked = count
+        item.marked = count
 
 
 def _part(maxsize: float, part: float) -> float:

@@ -1,6 +1,7 @@
 """Keys of a sample, as the orders see them that take part in a duel."""
 
 from collections.abc import Hashable
+from typing import Any
 
 from greencache.policies.order import Marked
 from greencache.policies.s3fifo import S3FIFOOrder
@@ -11,13 +12,15 @@ __all__ = ["Contender", "Sample", "Tag"]
 class Tag:
     """A sampled key as a contender knows it. Reading its marks first fetches the hits on the real entry."""
 
-    __slots__ = ("_own", "sample", "seen")
+    __slots__ = ("_own", "home", "sample", "seen", "weight")
 
     def __init__(self, sample: "Sample") -> None:
         self.sample = sample
         self._own = 0
         self.seen = 0
         """How many marks of the real entry this contender has been told of."""
+        self.weight: float = 0
+        self.home: Any = None
 
     @property
     def marked(self) -> int:

@@ -34,20 +34,21 @@ class SieveOrder(QueuedOrder):
             self._turn()
             key = self._ahead.oldest()
             item = self._items[key]
-            weight = self._ahead.popleft()
+            self._ahead.popleft(item)
             # Once around at most: readers on other cores may set marks as fast as this clears them.
             if not item.marked or not patience:
-                self.currsize -= weight
+                item.home = None
+                self.currsize -= item.weight
                 return key
             item.marked = 0
             patience -= 1
-            self._passed.append(key, weight)
+            self._passed.append(key, item)
 
-    def _enter(self, key: Hashable, item: Marked, weight: float) -> None:  # noqa: ARG002 -- nothing to read
+    def _enter(self, key: Hashable, item: Marked) -> None:
         self._turn()
-        self._ahead.append(key, weight)
+        self._ahead.append(key, item)
 
     def _turn(self) -> None:
         """Bring the hand back to the oldest key when nothing is ahead of it."""
-        if not self._ahead.weights:
+        if not self._ahead.count:
             self._ahead, self._passed = self._passed, self._ahead

@@ -1,7 +1,10 @@
 """What L1 holds, within its bounds."""
 
+import threading
+
 from greencache.clock import Clock
 from greencache.entry import Entry, State, judge
+from greencache.forks import after_fork_in_child
 from greencache.policies import Order, order_named
 from greencache.stats import TierCounters
 from greencache.tiers.pins import Pins
@@ -16,6 +19,24 @@ _MOST_WEIGHTS = 1_000
 _LEAST_FOR_DUEL = 4_000_000
 """Bytes from which on the default policy learns from a sample of the keys. What it knows of them takes half a
 megabyte to 0.8, most while keys come that it has not seen."""
+
+
+class _Claiming:
+    """The lock under which an L1 makes an entry its own, which another L1 of the process may be given, too.
+
+    Nothing is called while it is held, so that no greenlet waits for it: it need not know of gevent.
+    """
+
+    def __init__(self) -> None:
+        self._reset_after_fork()
+        after_fork_in_child(self._reset_after_fork)
+
+    def _reset_after_fork(self) -> None:
+        # A lock that is held belongs to a thread of the parent.
+        self.lock = threading.Lock()
+
+
+_claiming = _Claiming()
 
 
 class MemoryEntries:
@@ -79,8 +100,10 @@ class MemoryEntries:
         old = self.index.get(key)
         if old is not None:
             self.tagged.remove(key, old)
-        self._place(key, entry, self._shared(weight))
-        self.index[key] = entry
+        weight = self._shared(weight)
+        own = self._owned(entry, weight)
+        self._place(key, own, weight)
+        self.index[key] = own
         self.tagged.add(key, entry)
         return True
 
@@ -99,13 +122,14 @@ class MemoryEntries:
 
     def remove(self, key: Key) -> bool:
         """Remove an entry and return whether it was there."""
-        entry = self.index.pop(key, None)
+        entry = self.index.get(key)
         if entry is None:
             return False
         if self.pins.weight and self.pins.release(key):
             self._fit_order_beside_pins()
         else:
             self.order.discard(key)
+        del self.index[key]
         self.tagged.remove(key, entry)
         return True
 
@@ -125,6 +149,19 @@ class MemoryEntries:
         self._counters.expired += len(gone)
         self._writes_until_sweep = max(_LEAST_SWEEP, len(self.index))
         return True
+
+    def _owned(self, entry: Entry, weight: int) -> Entry:
+        """Return an entry that is held nowhere else: this one, or a copy if an L1 has had it.
+
+        The order's books are in the entry, so it may be under one key of one L1 only.
+        """
+        with _claiming.lock:
+            if not entry.weight:
+                entry.weight = weight
+                return entry
+        copy = entry.copied()
+        copy.weight = weight
+        return copy
 
     def _shared(self, weight: int) -> int:
         """Return one and the same object for equal weights, which most small entries have."""

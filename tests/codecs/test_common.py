@@ -19,7 +19,7 @@ from greencache.typing import MISSING, CacheTier
 CLOCK = FakeClock(now=1000.0, wall=1_700_000_000.0)
 CODEC = Codec(clock=CLOCK)
 KEY = "ns:k"
-parts = [name for name in Entry.__slots__ if name != "marked"]
+parts = [name for name in Entry.__slots__ if name not in {"marked", "weight", "home"}]
 
 
 def state(entry):

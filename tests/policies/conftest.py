@@ -57,43 +57,44 @@ class Held:
         return len(self.order)
 
 
-def audit_queue(queue):
+def audit_queue(queue, keys):
     """Check that the places of a queue are those of its keys, but for dead ones ahead of them."""
     places = Counter(queue.places)
     places.subtract(queue.dead)
-    assert +places == Counter(dict.fromkeys(queue.weights, 1))
+    assert +places == Counter(dict.fromkeys(keys, 1))
     assert all(count > 0 for count in queue.dead.values())
-    assert len(queue.places) <= 2 * len(queue.weights) + 64
+    assert len(queue.places) <= 2 * len(keys) + 64
 
 
-def audit_heap(heap):
+def audit_heap(heap, keys):
     """Check that the heap is one, and that its living places are those of its keys."""
     places = heap.heap
     assert all(places[(place - 1) // 2] <= places[place] for place in range(1, len(places)))
     living = [place for place in places if place[2] is not greedy_dual._Nobody]
     assert len(living) == len(heap.places)
     assert all(heap.places[place[2]] is place for place in living)
-    assert heap.places.keys() == heap.weights.keys()
+    assert heap.places.keys() == keys
     assert len(places) <= 2 * len(living) + 64
 
 
-def audit_urn(urn):
+def audit_urn(urn, keys):
     """Check that each key is drawn from one place."""
     assert urn.places == {key: place for place, key in enumerate(urn.drawn)}
-    assert urn.places.keys() == urn.weights.keys()
+    assert urn.places.keys() == keys
 
 
 def audit_parts(order):
-    """Check each part by itself."""
-    if isinstance(order, GreedyDualOrder):
-        assert order._parts == (order._heap,)
-        audit_heap(order._heap)
-    elif isinstance(order, RandomOrder):
-        assert order._parts == (order._urn,)
-        audit_urn(order._urn)
-    else:
-        for queue in order._parts:
-            audit_queue(queue)
+    """Check each part by itself, and that every key is in one."""
+    kinds = {GreedyDualOrder: audit_heap, RandomOrder: audit_urn}
+    audit_part = kinds.get(type(order), audit_queue)
+    placed = {key: item for key, item in order._items.items() if item.home is not None}
+    assert len({id(item) for item in placed.values()}) == len(placed)
+    assert all(item.home in order._parts for item in placed.values())
+    for part in order._parts:
+        held = {key: item for key, item in placed.items() if item.home is part}
+        audit_part(part, held.keys())
+        assert part.count == len(held)
+        assert part.size == sum(item.weight for item in held.values())
 
 
 def audit_ghosts(ghosts, keys):
@@ -109,15 +110,15 @@ def audit_ghosts(ghosts, keys):
 def audit_order(order):
     """Check that all books of an order agree."""
     audit_parts(order)
-    keys = [key for part in order._parts for key in part.weights]
-    assert len(keys) == len(set(keys)) == len(order)
-    assert list(order) == keys
-    assert set(keys) <= order._items.keys()
-    for part in order._parts:
-        assert part.size == sum(part.weights.values())
-    assert order.currsize == sum(part.size for part in order._parts)
+    keys = list(order)
+    assert len(keys) == len(set(keys)) == len(order) == sum(part.count for part in order._parts)
+    assert order.currsize == sum(part.size for part in order._parts) == sum(map(order.weight_of, keys))
     if isinstance(order, FIFOOrder):
         assert order._parts == (order._queue,)
+    if isinstance(order, GreedyDualOrder):
+        assert order._parts == (order._heap,)
+    if isinstance(order, RandomOrder):
+        assert order._parts == (order._urn,)
     if isinstance(order, SieveOrder):
         assert set(order._parts) == {order._passed, order._ahead}
     if isinstance(order, S3FIFOOrder):

@@ -1,6 +1,7 @@
 """What L1 holds, within its bounds."""
 
 import random
+import threading
 from typing import get_args
 
 import pytest
@@ -13,6 +14,7 @@ from greencache.stats import TierCounters
 from greencache.testing import DoubleRedisTier, FakeClock, RedisDouble
 from greencache.tiers.memory import MemoryTier
 from greencache.tiers.memory_entries import MemoryEntries
+from tests.policies.conftest import audit_order
 
 WEIGHT = 100
 
@@ -77,6 +79,52 @@ def test_a_renewed_entry_keeps_its_marks():
     assert entries.index["a"].value == 2
     assert entries.index["a"].marked > 0
     assert counters.evictions == 0
+
+
+def test_an_entry_that_an_l1_has_had_is_copied_by_whoever_gets_it_next():
+    """The policy's books are in it: under two keys, or in two L1s, each would spoil the other's."""
+    first, second = entries_of()[0], entries_of()[0]
+    entry = Entry("v", 50.0, 70.0, due_at=40.0, created=3.0, stamps=(("t", "1"),), cost=0.5)
+    first.store("a", entry, 100)
+    assert first.index["a"] is entry
+    first.store("b", entry, 200)
+    first.store("a", entry, 300)
+    second.store("a", entry, 400)
+    held = [first.index["a"], first.index["b"], second.index["a"]]
+    assert [each.weight for each in held] == [300, 200, 400]
+    assert len({id(each) for each in (entry, *held)}) == 4
+    for each in held:
+        for name in ("value", "fresh_until", "stale_until", "due_at", "created", "stamps", "tier", "cost"):
+            assert getattr(each, name) == getattr(entry, name)
+    assert (first.weight, second.weight) == (500, 400)
+    first.remove("a")
+    second.store("c", held[0], 50)
+    for entries in (first, second):
+        audit_order(entries.order)
+    assert (first.weight, second.weight) == (200, 450)
+
+
+def test_two_l1s_that_get_the_same_entries_at_once_keep_their_books():
+    """Each entry becomes one's own under a lock that all L1s of a process share."""
+    pair = [entries_of(2_000, policy="s3fifo")[0] for _ in range(2)]
+    shared = [Entry(number, 1.0) for number in range(3_000)]
+    start = threading.Barrier(2)
+
+    def fill(entries, weight):
+        start.wait(60)
+        for number, entry in enumerate(shared):
+            entries.store(f"k{number % 50}", entry, weight)
+
+    threads = [threading.Thread(target=fill, args=(each, 100 + n)) for n, each in enumerate(pair)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not {id(entry) for entry in pair[0].index.values()} & {
+        id(entry) for entry in pair[1].index.values()
+    }
+    for entries in pair:
+        audit_order(entries.order)
 
 
 @pytest.mark.parametrize("policy", ["default", "s3fifo"])
