@@ -46,8 +46,8 @@ class State(enum.IntEnum):
 class Entry:
     """A value with its times, in seconds of the process's own clock, and its stamps.
 
-    Not changed once it can be seen by more than its maker, but for `marked`; `weight` and `home` belong to the
-    L1 that holds it.
+    Not changed once it can be seen by more than its maker, but for `marked`; `weight` and `home` are its
+    L1's own.
 
     Args:
         value: The user's object; `MISSING` to remember that the source has none. Such an entry is always

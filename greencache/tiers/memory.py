@@ -139,12 +139,10 @@ class MemoryTier:
         stored, refused = set(), 0
         with self._lock:
             for key, entry in entries.items():
-                lease = self._leases.get(key)
-                if lease is None or lease[_NUMBER] != leases.get(key):
-                    refused += 1
-                    continue
-                del self._leases[key]
-                if self._is_revoked(entry):
+                is_good = self._is_good(key, leases.get(key))
+                if is_good:
+                    self._leases.pop(key, None)
+                if not is_good or self._is_revoked(entry):
                     refused += 1
                 elif self._entries.store(key, entry, weights[key]):
                     stored.add(key)
@@ -291,6 +289,10 @@ class MemoryTier:
             if latest is not None and latest[1] != token:
                 return True
         return False
+
+    def _is_good(self, key: Key, number: Lease | None) -> bool:
+        lease = self._leases.get(key)
+        return lease is not None and lease[_NUMBER] == number
 
     def _void(self, keys: Iterable[Key]) -> None:
         for key in keys:
