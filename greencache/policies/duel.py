@@ -113,8 +113,7 @@ class Duel:
         """Note that a key was removed, not evicted: every contender would have removed it."""
         sample = self._samples.pop(key, None)
         if sample is not None:
-            self._remove(key)
-            sample.forget()
+            self._remove(sample)
 
     def resize(self, maxsize: float) -> None:
         """Change what all keys in the real cache may weigh together."""
@@ -125,7 +124,9 @@ class Duel:
 
     def _observe(self, sample: Sample) -> None:
         """Tell all contenders of the hits since they last looked, before the marks change."""
-        found = 0 if sample.entry is None else sample.entry.marked
+        found = sample.marked
+        if not found:
+            return
         for number, tag in enumerate(sample.tags):
             news = found - tag.seen
             if news <= 0:
@@ -140,30 +141,28 @@ class Duel:
     def _miss(self, number: int, tag: Tag) -> None:
         self._misses[number] += self._unit
         contender, sample = self._contenders[number], tag.sample
-        tags, room = contender.tags, self._room - sample.weight
+        room = self._room - sample.weight
         if room < 0:
             return
         while contender.currsize > room:
-            evicted = tags.pop(contender.evict())
-            entry = evicted.sample.entry
-            evicted.seen = 0 if entry is None else entry.marked
-            self._leave(evicted.sample)
-        tag.marked = 0
-        contender.add(sample.key, tag, sample.weight)
-        tags[sample.key] = tag
+            evicted = contender.tags.pop(contender.evict()).sample
+            evicted.tags[number].seen = evicted.marked
+            self._leave(evicted)
+        tag.own = 0
+        contender.hold(tag)
         sample.holders += 1
 
     def _leave(self, sample: Sample) -> None:
         """Forget a sample once neither the real cache nor a contender holds its key."""
         sample.holders -= 1
         if not sample.holders:
-            self._samples.pop(sample.key, None)
-            sample.forget()
+            self._samples.pop(sample.key).forget()
 
-    def _remove(self, key: Hashable) -> None:
+    def _remove(self, sample: Sample) -> None:
         for contender in self._contenders:
-            if contender.discard(key):
-                del contender.tags[key]
+            if contender.discard(sample.key):
+                del contender.tags[sample.key]
+        sample.forget()
 
     def _age(self) -> None:
         self._unit *= 1 + 1 / (_MEMORY * max(1, len(self._contenders[0].tags)))
@@ -183,5 +182,4 @@ class Duel:
         self._every *= 2
         self.resize(self._maxsize)
         for key in [key for key in self._samples if not self.is_sampled(key)]:
-            self._remove(key)
-            self._samples.pop(key).forget()
+            self._remove(self._samples.pop(key))

@@ -12,15 +12,16 @@ __all__ = ["Contender", "Sample", "Tag"]
 class Tag:
     """A sampled key as a contender knows it. Reading its marks first fetches the hits on the real entry."""
 
-    __slots__ = ("_own", "home", "sample", "seen", "weight")
+    __slots__ = ("home", "own", "sample", "seen", "weight")
+    weight: float
+    home: Any  # both not there until a contender holds the key
 
     def __init__(self, sample: "Sample") -> None:
         self.sample = sample
-        self._own = 0
+        self.own = 0
+        """Hits as this contender has counted them so far."""
         self.seen = 0
         """How many marks of the real entry this contender has been told of."""
-        self.weight: float = 0
-        self.home: Any = None
 
     @property
     def marked(self) -> int:
@@ -28,13 +29,13 @@ class Tag:
         entry = self.sample.entry
         if entry is not None and (found := entry.marked) != self.seen:
             if found > self.seen:
-                self._own += found - self.seen
+                self.own += found - self.seen
             self.seen = found
-        return self._own
+        return self.own
 
     @marked.setter
     def marked(self, count: int) -> None:
-        self._own = count
+        self.own = count
 
 
 class Sample:
@@ -60,6 +61,12 @@ class Sample:
         """Let go of the tags, which nobody else holds: a cycle would wait for the garbage collector."""
         self.tags = []
 
+    @property
+    def marked(self) -> int:
+        """The marks on the real entry; 0 without one."""
+        entry = self.entry
+        return 0 if entry is None else entry.marked
+
 
 class Contender(S3FIFOOrder):
     """An order that takes part in a duel, with the tags of its keys.
@@ -74,3 +81,11 @@ class Contender(S3FIFOOrder):
     def __init__(self, maxsize: float, small: float, promote_at: int, ghost: float) -> None:
         self.tags: dict[Hashable, Tag] = {}
         super().__init__(maxsize, self.tags, small=small, promote_at=promote_at, ghost=ghost)
+
+    def hold(self, tag: Tag) -> None:
+        """Take in a key that is not there."""
+        sample = tag.sample
+        tag.weight = weight = sample.weight
+        self.currsize += weight
+        self._enter(sample.key, tag)
+        self.tags[sample.key] = tag
