@@ -16,7 +16,7 @@ def test_a_process_grows_by_the_size_of_l1(kind):
     """Filled and turned over three times, by three quarters to one and four tenths of it.
 
     What is above is what an allocator loses to gaps between blocks of many sizes; what is below, memory that
-    the process had already. Seen: 0.81 to 1.38.
+    the process had already. Seen: 0.79 to 1.12.
     """
     command = [sys.executable, str(FOLDER / "memory_growth.py"), str(SIZE), kind, "3"]
     done = subprocess.run(
