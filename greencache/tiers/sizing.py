@@ -27,10 +27,10 @@ times of the entry, and its places in the index and in the eviction policy.
 
 Measured on CPython 3.11 as the growth that `tracemalloc` sees when `CacheManager.set` fills a `MemoryTier`
 with 2,000 to 40,000 entries of one shared value without tags, divided by their number, and when it turns that
-over three times. The first is 246 to 301; the second 312 to 350 from 10,000 entries on, up to 446 below: a dict
-out of which keys go is larger than one that is only filled, and of few entries a larger part is in the sample
-of the default policy. An L1 that lives is turned over: one of 5 MB makes a process grow by 0.8 times that, full
-of rows, to 1.1 times, full of texts."""
+over three times. The first is 246 to 301; the second 312 to 350 from 10,000 entries on, up to 446 below: a
+dict out of which keys go is larger than one that is only filled, and of few entries a larger part is in the
+sample of the default policy. An L1 that lives is turned over: one of 5 MB makes a process grow by 0.8 times
+that, full of rows, to 1.1 times, full of texts."""
 
 _EXACT = 10_000
 """How many objects are looked at one by one. Most values have fewer, and in those nothing is overlooked:
