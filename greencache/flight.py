@@ -71,9 +71,11 @@ class Flight:
         # here, or has left what is found for this.
         with self._table.lock:
             if self._future is None:
-                self._future = Future()
+                future: Future[Any] = Future()
                 if self._outcome is not None:
-                    _hand(self._outcome, self._future)
+                    _hand(self._outcome, future)
+                # Last: should this thread be interrupted above, the next one makes another.
+                self._future = future
             return self._future
 
     def land(self, found: Any, error: BaseException | None) -> None:
@@ -104,12 +106,17 @@ class Flight:
             TimeoutError: If it has not landed by then.
             BaseException: What the leader raised, unchanged.
         """
-        if not is_own:
-            # Says whether it is shared before it lands, so that is known once the wait is over.
+        if self._outcome is None:
             self.future.exception(timeout)
-            if not self.is_shared:
-                return None
-        return self.future.result(timeout)
+        # Not what the future has, which gets it a moment after the flight has landed.
+        assert self._outcome is not None  # noqa: S101 -- it comes before the future has it
+        found, error = self._outcome
+        # Says whether it is shared before it lands, so that is known once the wait is over.
+        if not is_own and not self.is_shared:
+            return None
+        if error is not None:
+            raise error
+        return found
 
 
 class FlightTable:

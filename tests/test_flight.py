@@ -2,7 +2,7 @@
 
 import os
 import threading
-from concurrent.futures import InvalidStateError
+from concurrent.futures import Future, InvalidStateError
 
 import pytest
 
@@ -116,3 +116,38 @@ def test_a_flight_lands_once():
     with pytest.raises(InvalidStateError):
         table.land("k", flight, 2)
     assert flight.wait(0) == 1
+
+
+def test_a_flight_that_has_landed_has_its_outcome_before_those_who_wait_are_woken(monkeypatch):
+    """Between the two, whoever looks, or has waited for long enough, would be told that it came too late."""
+    table = FlightTable()
+    flight, _ = table.join("k")
+    seen = []
+
+    class Probed(Future):
+        def set_result(self, result):
+            seen.append((flight.has_landed, flight.wait(0), flight.wait(0, is_own=False)))
+            super().set_result(result)
+
+    monkeypatch.setattr("greencache.flight.Future", Probed)
+    waited_for = flight.future
+    table.land("k", flight, 1)
+    assert seen == [(True, 1, 1)]
+    assert waited_for.result(0) == 1
+
+
+def test_who_is_interrupted_while_it_makes_the_future_leaves_none_that_never_ends(monkeypatch):
+    """The next one would wait for it until it gives up."""
+    table = FlightTable()
+    flight, _ = table.join("k")
+    table.land("k", flight, 1)
+
+    class Interrupted(Future):
+        def set_result(self, _):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("greencache.flight.Future", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            _ = flight.future
+    assert flight.future.result(0) == 1
