@@ -50,8 +50,9 @@ class GivenUp:
         return functools.partial(self._overwrite if overwrites else self._run, run)
 
     def _run(self, run: Callable[[PostgresSession], T], session: PostgresSession) -> T:
-        if self._backends:
-            self._end(session)
+        # Looked at once: another thread may have ended them all by the next look.
+        if due := list(self._backends):
+            self._end(session, due)
         return run(session)
 
     def _overwrite(self, run: Callable[[PostgresSession], T], session: PostgresSession) -> T:
@@ -68,14 +69,13 @@ class GivenUp:
                 raise TransientError(str(error), may_have_run=True) from error
             raise
 
-    def _end(self, session: PostgresSession) -> None:
-        """End them all.
+    def _end(self, session: PostgresSession, due: Sequence[Backend]) -> None:
+        """End backends, of which there is one at least.
 
         Raises:
             StatementRefusedError: The user may not end one.
             TierUnavailableError: One goes on for longer than there is time.
         """
-        due = list(self._backends)
         living = _living(session, due)
         # Whoever has not ended in time, or by itself at this moment, is looked for once more.
         if left := [backend for backend in living if not _is_ended(session, backend)]:

@@ -37,6 +37,18 @@ def test_whoever_was_given_up_is_ended(managers):
     assert not manager._given_up._backends
 
 
+def test_a_drop_goes_on_when_another_thread_has_ended_them_all_in_that_moment(managers):
+    """Between the look whether there are any and the look at who they are."""
+
+    class Emptied(dict):
+        def __bool__(self):
+            return True
+
+    manager, _ = managers
+    manager._given_up._backends = Emptied()
+    assert manager.fetch(PID, effect=Effect.FORGETS)
+
+
 def test_another_with_the_number_of_one_that_was_given_up_works_on(managers):
     """Processes begin under numbers that others had."""
     manager, other = managers
