@@ -29,8 +29,9 @@ class GivenUpClients:
         client = connection.client
         if client is not None and connection.is_dirty and connection.may_have_run:
             self._clients[client] = None
-            while len(self._clients) > _MOST:
-                self._clients.pop(next(iter(self._clients)), None)
+            # Copied in one atomic step: other threads may be at it.
+            for oldest in list(self._clients)[:-_MOST]:
+                self._clients.pop(oldest, None)
 
     def due(self, connection: GuardedConnection, deadline: Seconds) -> list[Client]:
         """Return what is to be ended before anything is sent on a connection, which is opened for that.

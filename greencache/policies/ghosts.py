@@ -70,7 +70,7 @@ class GhostQueue:
 
 
 class GhostTable:
-    """Remembers fingerprints of keys in a table: 16 to 32 bytes for each, where a queue takes 200 and more.
+    """Remembers fingerprints of keys in a table: 16 to 64 bytes for each, where a queue takes 200 and more.
 
     Each slot has 16 bits of a key's hash and the moment at which the key was evicted, told by what was
     evicted before. What was evicted too long ago is as if it were not there. A key may be forgotten because
@@ -135,7 +135,7 @@ class GhostTable:
 
     def _begin(self, size: int) -> None:
         """Remember nothing, in a table of a size that is a power of two."""
-        self._slots = array("I", bytes(4 * size))
+        self._slots = array("I", [0]) * size
         self._mask = size - 1
         self._count_anew()
 

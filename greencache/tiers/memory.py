@@ -137,7 +137,7 @@ class MemoryTier:
         """Store entries whose lease is still good and whose stamps were not replaced."""
         weights = {key: self._weigh(key, entry) for key, entry in entries.items()}
         stored, refused = set(), 0
-        with self._lock:
+        with self._lock, self._entries.changes:
             for key, entry in entries.items():
                 is_good = self._is_good(key, leases.get(key))
                 if is_good:
@@ -164,7 +164,7 @@ class MemoryTier:
     def put_many(self, entries: Mapping[Key, Entry]) -> set[Key]:
         """Store entries whatever is there, and void the leases on their keys."""
         weights = {key: self._weigh(key, entry) for key, entry in entries.items()}
-        with self._lock:
+        with self._lock, self._entries.changes:
             stored = set()
             for key, entry in entries.items():
                 # Not if a tag of it was invalidated since its stamps were read.
@@ -180,7 +180,7 @@ class MemoryTier:
     def drop_many(self, keys: Iterable[Key]) -> int:
         """Remove entries, void the leases on their keys, and return how many there were."""
         names = list(keys)
-        with self._lock:
+        with self._lock, self._entries.changes:
             removed = sum(self._entries.remove(key) for key in names)
             self._void(names)
         self.counters.drops += removed
@@ -200,7 +200,7 @@ class MemoryTier:
         Returns:
             How many entries were removed.
         """
-        with self._lock:
+        with self._lock, self._entries.changes:
             revoked = self._revoked
             newer = [tag for tag in stamps if revoked.get(tag, (0, ""))[0] <= number]
             latest = {tag: (number, stamps[tag]) for tag in newer}
@@ -234,11 +234,13 @@ class MemoryTier:
     def pin(self, key: Key) -> bool:
         """Keep what is stored under a key from being evicted, and return whether it is there and kept."""
         with self._lock:
-            return self._entries.pin(key)
+            self._entries.pins.want(key)
+            with self._entries.changes:
+                return self._entries.pin(key)
 
     def unpin(self, key: Key) -> bool:
         """Let a key be evicted again, and return whether it was there and kept from that."""
-        with self._lock:
+        with self._lock, self._entries.changes:
             return self._entries.unpin(key)
 
     def pins(self) -> dict[Key, bool]:
@@ -255,11 +257,8 @@ class MemoryTier:
     def check(self) -> TierHealth:
         """Return that it is up: memory does not fail, it is full."""
         usage = self.usage()
-        return TierHealth(
-            status=Status.UP,
-            latency_ms=0.0,
-            detail={"entries": usage.entries, "size": usage.size, "max_size": self._size},
-        )
+        detail = {"entries": usage.entries, "size": usage.size, "max_size": self._size}
+        return TierHealth(status=Status.UP, latency_ms=0.0, detail=detail)
 
     def usage(self) -> TierUsage:
         """Return how many entries it holds, and about how many bytes they take."""

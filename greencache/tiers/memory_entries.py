@@ -1,6 +1,7 @@
 """What L1 holds, within its bounds."""
 
 import threading
+from collections.abc import Callable
 
 from greencache.clock import Clock
 from greencache.entry import Entry, State, judge
@@ -39,6 +40,32 @@ class _Claiming:
 _claiming = _Claiming()
 
 
+class Changes:
+    """The body of a `with` that changes entries; whoever enters it holds the lock of L1.
+
+    A signal's exception, such as of a time limit, may end a change between any two lines, with a key in one
+    of the books and not in another. Half a change cannot be mended, an empty cache can: what the interrupted
+    one left behind, the next one empties.
+
+    Args:
+        give_up: Empties it.
+    """
+
+    __slots__ = ("_give_up", "_is_under_way")
+
+    def __init__(self, give_up: Callable[[], object]) -> None:
+        self._give_up = give_up
+        self._is_under_way = False
+
+    def __enter__(self) -> None:
+        if self._is_under_way:
+            self._give_up()
+        self._is_under_way = True
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._is_under_way = kind is not None
+
+
 class MemoryEntries:
     """Entries by key, bounded by bytes and by count, with the keys under each tag.
 
@@ -63,6 +90,8 @@ class MemoryEntries:
         self.index: dict[Key, Entry] = {}
         """Never replaced, so that its methods may be bound once."""
         self.pins = Pins(size, max_entries)
+        self.changes = Changes(self._give_up)
+        """To be entered by whoever changes something."""
         self.clear()
 
     def clear(self) -> None:
@@ -74,6 +103,10 @@ class MemoryEntries:
         self._weights: dict[int, int] = {}
         self._ordered_size: float = self._size
         self._writes_until_sweep = 1
+
+    def _give_up(self) -> None:
+        self._counters.drops += len(self.index)
+        self.clear()
 
     @property
     def weight(self) -> int:
@@ -108,8 +141,7 @@ class MemoryEntries:
         return True
 
     def pin(self, key: Key) -> bool:
-        """Keep what is stored under a key from being evicted, and return whether it is there and kept."""
-        self.pins.want(key)
+        """Keep what is stored under a wanted key from being evicted; return whether it is there and kept."""
         self._place_anew(key)
         return key in self.pins
 

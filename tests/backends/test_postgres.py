@@ -119,11 +119,12 @@ def test_connections_are_bounded_and_reused(make_manager):
 
 def test_a_full_pool_is_waited_for_no_longer_than_the_timeout(make_manager):
     """And the message says what is short."""
-    manager = make_manager(max_connections=1, timeout=1.5)
+    # Long enough for a busy machine to connect in.
+    manager = make_manager(max_connections=1, timeout=4.0)
     with manager.transaction():
         error, seconds = took(lambda: manager.fetch(PID))
     assert "all 1 are in use" in str(error)
-    assert seconds < 5
+    assert seconds < 7.5
     assert manager.fetch(PID)
 
 

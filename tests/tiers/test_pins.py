@@ -150,6 +150,7 @@ def test_whatever_is_pinned_the_books_agree(policy, max_entries):
         if action < 0.08:
             entries.remove(key)
         elif action < 0.14:
+            entries.pins.want(key)
             entries.pin(key)
         elif action < 0.2:
             entries.unpin(key)
