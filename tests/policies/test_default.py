@@ -73,8 +73,11 @@ def only(small, promote_at, ghost):
 CLOCK, PLAIN, NARROW, LONG = (only(*way) for way in WAYS)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("kind", ["own", "conversations", "loops", "latecomers"])
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    # Two of the kinds are always the same.
+    [("own", 0), ("loops", 0), *[(kind, s) for kind in ("conversations", "latecomers") for s in (1, 2, 3)]],
+)
 def test_it_loses_at_most_a_point_to_the_best_of_its_ways(kind, seed, own_trace):
     """Whatever the requests are like."""
     requests = requests_of(kind, seed, own_trace)
