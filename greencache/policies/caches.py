@@ -112,7 +112,7 @@ class SieveCache(_MarkingCache[K, V]):
 
 
 class DefaultCache(_MarkingCache[K, V]):
-    """Evicts as S3-FIFO or nearly as LRU, whichever does better with a sample of its own keys."""
+    """Evicts as a form of S3-FIFO or nearly as LRU, whichever does best with a sample of its own keys."""
 
     def _new_order(self) -> Order:
         return AdaptiveOrder(self.maxsize, self._marks)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Hashable, Iterable
 from typing import Final, TypeAlias
 
-from greencache.policies.order import Marked
+from greencache.policies.order import MIXER, Marked
 from greencache.policies.sample import Contender, Sample, Tag
 
 __all__ = ["Duel"]
@@ -20,7 +20,6 @@ _LEAD: Final = 0.16
 _NOISE: Final = 3.6
 """The same, as a multiple of the square root of those keys, if that is less: what chance can do, for the best
 of four. It grows as the square root of the logarithm of how many there are."""
-_MIXER: Final = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 3, 6.4)
 _LOW: Final = 32
 _LARGE: Final = 1e9
 
@@ -62,7 +61,7 @@ class Duel:
     def is_sampled(self, key: Hashable) -> bool:
         """Whether a key is in the sample: always the same keys, fewer when there are more."""
         every = self._every
-        return every == 1 or not (hash(key) * _MIXER >> _LOW) % every
+        return every == 1 or not (hash(key) * MIXER >> _LOW) % every
 
     def stored(self, key: Hashable, entry: Marked) -> None:
         """Note that the real cache missed a key of the sample, and now holds it."""

@@ -6,9 +6,10 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final, Protocol
 
+from greencache.policies.order import MIXER
+
 __all__ = ["GhostQueue", "GhostTable", "Ghosts"]
 
-_MIXER: Final = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 3, 6.4)
 _BITS: Final = 16
 _LOW: Final = (1 << _BITS) - 1
 _PLACE: Final = 40
@@ -103,7 +104,7 @@ class GhostTable:
 
     def remember(self, key: Hashable, weight: float) -> None:
         """Take in a key that was evicted now."""
-        mixed = hash(key) * _MIXER
+        mixed = hash(key) * MIXER
         moment = int(self._evicted * self._per_weight) & _LOW
         self._slots[mixed >> _PLACE & self._mask] = (mixed >> _BITS & _LOW) << _BITS | moment
         self._evicted += weight
@@ -113,7 +114,7 @@ class GhostTable:
 
     def recall(self, key: Hashable) -> bool:
         """Return whether a key is remembered, and forget it."""
-        mixed = hash(key) * _MIXER
+        mixed = hash(key) * MIXER
         place = mixed >> _PLACE & self._mask
         found = self._slots[place]
         if not found or found >> _BITS != mixed >> _BITS & _LOW:

@@ -3,7 +3,11 @@
 from collections.abc import Hashable, Iterator
 from typing import Any, Final, Protocol
 
-__all__ = ["MOST_MARKS", "MOST_ROUNDS", "Mark", "Marked", "Order"]
+__all__ = ["MIXER", "MOST_MARKS", "MOST_ROUNDS", "Mark", "Marked", "Order"]
+
+MIXER: Final = 0x9E3779B97F4A7C15
+"""2^64 divided by the golden ratio: times this, hashes of keys that are alike, such as numbers, differ in the
+middle of their bits (Knuth, TAOCP 3, 6.4)."""
 
 MOST_MARKS: Final = 31
 """Hits beyond this count are not marked, so that a hit on a popular entry writes nothing."""

@@ -32,10 +32,10 @@ class MemoryTier:
     it, the first fill uses it up, and whatever stores or removes an entry takes it away.
 
     A hit takes no lock and moves nothing, whatever the policy: it marks the entry, and who has to make room
-    reads the marks. The default is S3-FIFO (Yang et al., "FIFO Queues are All You Need for Cache Eviction",
-    SOSP 2023) or CLOCK (Corbató, "A Paging Experiment with the Multics System", 1969), whichever misses less
-    on a sample of the keys (Qureshi et al., "Adaptive Insertion Policies for High Performance Caching",
-    ISCA 2007).
+    reads the marks. The default is a form of S3-FIFO (Yang et al., "FIFO Queues are All You Need for Cache
+    Eviction", SOSP 2023) or CLOCK (Corbató, "A Paging Experiment with the Multics System", 1969), whichever
+    misses least on a sample of the keys (Qureshi et al., "Adaptive Insertion Policies for High Performance
+    Caching", ISCA 2007).
 
     Args:
         size: Bytes that keys and values may take together.
